@@ -1,0 +1,40 @@
+"""The shapes of all definition files."""
+
+from tagline.definitions.business import BusinessDefinition, Standard, Standards
+from tagline.definitions.model import ModelDefinition
+from tagline.definitions.source import FileSource, Source, SqlSource
+from tagline.definitions.table import Column, Expectation, TableDefinition
+from tagline.definitions.tag import (
+    AnyTag,
+    ExtractionTag,
+    ModelTag,
+    RankTag,
+    RuleTag,
+    StatisticTag,
+    TagDefinition,
+    ThemeDefinition,
+)
+from tagline.definitions.types import DataType, Names
+
+__all__ = [
+    "AnyTag",
+    "BusinessDefinition",
+    "Column",
+    "DataType",
+    "Expectation",
+    "ExtractionTag",
+    "FileSource",
+    "ModelDefinition",
+    "ModelTag",
+    "Names",
+    "RankTag",
+    "RuleTag",
+    "Source",
+    "SqlSource",
+    "Standard",
+    "Standards",
+    "StatisticTag",
+    "TableDefinition",
+    "TagDefinition",
+    "ThemeDefinition",
+]

@@ -1,0 +1,55 @@
+"""The shape of `models/<model>.yaml`: what is predicted, from what, and its gate."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tagline.definitions.types import Definition, Duration, Names, Sentence, Slug
+
+
+class Panels(Definition):
+    """Past instants that training looks at; the newest is the holdout.
+
+    The holdout lies one horizon before the training's as_of, the others `every` further back;
+    only panels whose label horizon ends by the holdout's instant are trained on.
+    """
+
+    count: int = Field(ge=2, le=60)
+    every: Duration
+
+
+class PlainRule(Definition):
+    """The rule that a model must beat: one tag, read as a score."""
+
+    tag: Slug
+    high_means: Literal["positive", "negative"]
+
+
+class ModelGate(Definition):
+    """What a model must reach on the holdout to be promoted."""
+
+    min_roc_auc: float = Field(ge=0.5, le=1)
+    min_gain_over_rule: float = Field(0.0, ge=0)  # lower end of the bootstrap interval
+    max_calibration_error: float = Field(gt=0, le=1)
+    max_single_feature_auc: float = Field(0.99, gt=0.5, le=1)  # above: gives the label away
+    min_positives: int = Field(30, ge=1)
+
+
+class ModelDefinition(Definition):
+    """A binary model over customers; its name is the file's."""
+
+    name: Names
+    description: Sentence
+    owner: Slug
+    task: Literal["binary"]
+    population: str  # an audience expression at the panel's instant
+    label: Slug  # sql/labels/<label>.sql
+    horizon: Duration
+    features: tuple[Slug, ...] = Field(min_length=1)
+    rule: PlainRule
+    candidates: tuple[Literal["logistic_regression"], ...] = Field(min_length=1)
+    panels: Panels
+    gate: ModelGate
+    threshold: float = Field(0.5, gt=0, lt=1)  # of the class output

@@ -1,0 +1,81 @@
+"""The shape of `sources/<source>.yaml`: where data comes from and what it should look like."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field
+
+from tagline.definitions.types import DataType, Definition, Duration, Names, Sentence, Slug
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is not an IANA time zone such as 'Europe/London'") from error
+    return name
+
+
+TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
+
+
+class SourceTable(Definition):
+    """One table of a source.
+
+    With `time`, it is extracted by intervals of that column (a row belongs to the interval that
+    holds its time); without, each extraction reads a whole snapshot.
+    """
+
+    columns: dict[str, DataType] = Field(min_length=1)
+    time: str | None = None
+    idle: Duration = Field(  # a day is covered when rows reach within this of its end
+        default="6 hours", validate_default=True
+    )
+
+
+class FileTable(SourceTable):
+    """A table in files: `path` under the source's location, may hold `*` or `{date}`."""
+
+    path: str = Field(min_length=1)
+    format: Literal["parquet", "csv"] | None = None  # by the file's ending when not given
+
+
+class SqlTable(SourceTable):
+    """A table of a database; `time` is the cursor column of incremental reads."""
+
+    table: str = Field(min_length=1)  # schema.table or table
+
+
+class SourceDefinition(Definition):
+    """What every source declares."""
+
+    name: Names
+    description: Sentence
+    timezone: TimeZoneName = "UTC"  # of its naive timestamps
+    feeds: dict[Slug, Literal["interval", "snapshot"]] = Field(min_length=1)
+    """Canonical tables that it fills, each by sql/sources/<source>/<table>.sql.
+
+    interval: the SQL sees the rows of the loaded intervals and returns all rows whose valid_at
+    lies in them. snapshot: it sees all rows and returns the whole table.
+    """
+
+
+class FileSource(SourceDefinition):
+    """Files under a local folder, an installed package (`package://name/folder`) or a URL."""
+
+    type: Literal["files"]
+    location: str = Field(min_length=1)  # ${VARIABLE} is read from the environment
+    tables: dict[Slug, FileTable] = Field(min_length=1)
+
+
+class SqlSource(SourceDefinition):
+    """A database by SQLAlchemy URL or Airflow connection (`airflow://connection_id`)."""
+
+    type: Literal["sql"]
+    url: str = Field(min_length=1)  # ${VARIABLE} is read from the environment
+    tables: dict[Slug, SqlTable] = Field(min_length=1)
+
+
+Source = Annotated[FileSource | SqlSource, Field(discriminator="type")]

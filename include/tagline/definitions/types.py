@@ -1,0 +1,72 @@
+"""Types of columns and tags, and small values shared by all definitions."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+
+
+class Definition(BaseModel):
+    """A value read from a definition file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataType(StrEnum):
+    """A column's or tag's type, the same for every engine."""
+
+    BOOLEAN = "boolean"
+    INTEGER = "integer"
+    NUMBER = "number"
+    TEXT = "text"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    TEXT_LIST = "list of text"
+
+    @property
+    def sql(self) -> str:
+        """The DuckDB type; instants are TIMESTAMPTZ in UTC."""
+        return _SQL_TYPES[self]
+
+
+_SQL_TYPES = {
+    DataType.BOOLEAN: "BOOLEAN",
+    DataType.INTEGER: "BIGINT",
+    DataType.NUMBER: "DOUBLE",
+    DataType.TEXT: "VARCHAR",
+    DataType.DATE: "DATE",
+    DataType.TIMESTAMP: "TIMESTAMPTZ",
+    DataType.TEXT_LIST: "VARCHAR[]",
+}
+
+_DURATION = re.compile(r"^(\d+)\s+(minute|hour|day|week)s?$")
+
+
+def parse_duration(text: Any) -> timedelta:
+    """`90 days`, `6 hours`, `2 weeks`, `30 minutes` as a timedelta.
+
+    >>> parse_duration("90 days").days
+    90
+    """
+    if isinstance(text, timedelta):
+        return text
+    match = _DURATION.match(text.strip()) if isinstance(text, str) else None
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; write for example '90 days' or '6 hours'")
+    return timedelta(**{match[2] + "s": int(match[1])})
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
+Sentence = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
+
+
+class Names(Definition):
+    """A name for people, in both languages of the product."""
+
+    en: Annotated[str, StringConstraints(min_length=1)]
+    zh: Annotated[str, StringConstraints(min_length=1)]

@@ -1,0 +1,48 @@
+"""Settings of a deployment, from the environment (`TAGLINE_*`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """What a deployment serves, where its state lies, and how much of the machine it may use."""
+
+    model_config = SettingsConfigDict(env_prefix="TAGLINE_", extra="forbid", frozen=True)
+
+    business: str = Field("grocer", description="The one business that this deployment serves.")
+    definitions: Path = Field(
+        PROJECT / "include", description="Folder of businesses, tables, sources, sql, tags, models."
+    )
+    home: Path | None = Field(
+        None, description="Folder of all state; default .tagline/<business> in the project."
+    )
+    database_url: str | None = Field(
+        None,
+        description="A PostgreSQL server, postgresql://user:password@host/; embedded when empty.",
+    )
+    lake_url: str | None = Field(
+        None, description="Folder or object-store URL of the lake; default <home>/lake."
+    )
+    mlflow_url: str | None = Field(
+        None, description="MLflow tracking server; default the MLflow database itself."
+    )
+    engine: str = Field("duckdb", description="duckdb, later spark://… or local[*].")
+    memory_limit: str = Field("4GB", description="Memory that one engine connection may use.")
+    threads: int = Field(2, ge=1, description="Threads of one engine connection.")
+    customer_buckets: int = Field(1, ge=1, description="Buckets that clean tables are split into.")
+    hash_salt: str = Field("tagline", description="Secret salt of hashed direct personal data.")
+    review: Literal["automatic", "required"] = Field(
+        "automatic", description="automatic walks new definitions straight to live."
+    )
+
+    @property
+    def home_path(self) -> Path:
+        """The absolute folder of all state of this business."""
+        return (self.home or PROJECT / ".tagline" / self.business).absolute()
