@@ -1,0 +1,203 @@
+"""Definition files: YAML read with the line of every key, validated into definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from tagline.errors import DefinitionError, Fault, did_you_mean
+
+Location = tuple[str | int, ...]
+T = TypeVar("T")
+
+_Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True)
+class DefinitionFile:
+    """A parsed definition file: its data and the line of each key and list item.
+
+    `name` is the path shown to people, relative to the folder that holds the definitions.
+    """
+
+    name: str
+    data: Any
+    lines: Mapping[Location, int]
+
+    def line(self, location: Iterable[str | int]) -> int:
+        """The line of the deepest known part of `location`."""
+        location = tuple(location)
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 1)
+
+    def fault(self, location: Iterable[str | int], message: str) -> Fault:
+        """A fault at the line of `location`."""
+        return Fault(self.name, self.line(location), message)
+
+
+def read_file(path: Path, root: Path) -> DefinitionFile:
+    """Read one YAML file; raises DefinitionError for bad YAML, a repeated key or an empty file."""
+    name = _shown(path, root)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError([Fault(name, 1, f"cannot be read: {error}")]) from error
+    loader = _Loader(text)
+    lines: dict[Location, int] = {}
+    try:
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            fault = Fault(name, 1, "the file must hold a mapping of keys to values")
+            raise DefinitionError([fault])
+        repeated = list(_record(node, (), lines))
+        data = loader.construct_document(node)  # type: ignore[no-untyped-call]
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or error
+        line = mark.line + 1 if mark else 1
+        raise DefinitionError([Fault(name, line, f"not valid YAML: {problem}")]) from error
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+    if repeated:
+        raise DefinitionError(
+            Fault(name, line, f"key {key!r} is repeated") for key, line in repeated
+        )
+    return DefinitionFile(name, data, lines)
+
+
+def parse(file: DefinitionFile, shape: Any) -> Any:
+    """Validate a file's data as `shape` (a model or annotated union); all faults in one error."""
+    try:
+        return TypeAdapter(shape).validate_python(file.data)
+    except ValidationError as error:
+        raise DefinitionError(_fault(file, shape, detail) for detail in error.errors()) from error
+
+
+def _shown(path: Path, root: Path) -> str:
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def _record(
+    node: yaml.Node, location: Location, lines: dict[Location, int]
+) -> Iterable[tuple[str, int]]:
+    """Fill `lines`; yields repeated keys with their line."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                yield key.value, line
+            seen.add(key.value)
+            lines[(*location, key.value)] = line
+            yield from _record(value, (*location, key.value), lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*location, index)] = value.start_mark.line + 1
+            yield from _record(value, (*location, index), lines)
+
+
+def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
+    location = _in_file(file, detail["loc"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    key = str(detail["loc"][-1]) if detail["loc"] else ""
+    if kind == "extra_forbidden":
+        known = known_keys(shape, file.data, location[:-1])
+        return file.fault(location, f"unknown key {key!r}.{did_you_mean(key, known)}")
+    if kind == "missing":
+        return file.fault(location, f"missing key {key!r}: add it")
+    if kind == "union_tag_not_found":
+        return file.fault(location, f"missing key {context['discriminator']}: add it")
+    if kind == "union_tag_invalid":
+        field = str(context["discriminator"]).strip("'")
+        known = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]
+        wrong = str(context["tag"])
+        message = f"unknown {field} {wrong!r}.{did_you_mean(wrong, known)}"
+        return file.fault((*location, field), message)
+    where = ".".join(str(part) for part in location) or "the file"
+    given = detail["input"]
+    message = detail["msg"].removeprefix("Value error, ")
+    if kind in ("literal_error", "enum"):
+        known = [
+            part.strip(" '") for part in str(context["expected"]).replace(" or ", ",").split(",")
+        ]
+        return file.fault(
+            location, f"{where}: unknown value {given!r}.{did_you_mean(str(given), known)}"
+        )
+    if kind == "value_error":
+        return file.fault(location, f"{where}: {message}")
+    shown = repr(given)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    return file.fault(location, f"{where}: {message[:1].lower()}{message[1:]}, not {shown}")
+
+
+def _in_file(file: DefinitionFile, location: Iterable[str | int]) -> Location:
+    """Pydantic's location without the names of union members, which are not in the file."""
+    found: Location = ()
+    parts = list(location)
+    for index, part in enumerate(parts):
+        if (*found, part) in file.lines or index == len(parts) - 1:
+            found = (*found, part)
+    return found
+
+
+def known_keys(shape: Any, data: Any, location: Location) -> list[str]:
+    """The keys that `shape` knows at `location` of `data`."""
+    model = _resolve(shape, data)
+    for part in location:
+        if model is None:
+            return []
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = _field(model, str(part))
+            model = field.annotation if field else None
+        else:
+            arguments = get_args(model)
+            model = arguments[-1] if arguments and arguments[-1] is not Ellipsis else None
+            model = model or (arguments[0] if arguments else None)
+        data = _step(data, part)
+        model = _resolve(model, data)
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        return [field.alias or name for name, field in model.model_fields.items()]
+    return []
+
+
+def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
+    for name, field in model.model_fields.items():
+        if key == (field.alias or name):
+            return field
+    return None
+
+
+def _step(data: Any, part: str | int) -> Any:
+    try:
+        return data[part]
+    except (KeyError, IndexError, TypeError):
+        return None
+
+
+def _resolve(shape: Any, data: Any) -> Any:
+    """A union narrowed to the member that fits `data`; other annotations as they are."""
+    if get_origin(shape) is Annotated:
+        return _resolve(get_args(shape)[0], data)
+    if get_origin(shape) in (Union, UnionType):
+        members = [member for member in get_args(shape) if member is not type(None)]
+        for member in members:
+            for discriminator in ("kind", "type"):
+                field = getattr(member, "model_fields", {}).get(discriminator)
+                if field is None or not isinstance(data, dict):
+                    continue
+                if data.get(discriminator) in get_args(field.annotation):
+                    return member
+        return members[0] if len(members) == 1 else None
+    return shape

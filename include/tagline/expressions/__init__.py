@@ -1,0 +1,11 @@
+"""Expressions of definitions and audiences: parsed, limited to allowed functions, typed."""
+
+from tagline.expressions.parse import (
+    Expression,
+    Scope,
+    parse_aggregate,
+    parse_condition,
+    parse_value,
+)
+
+__all__ = ["Expression", "Scope", "parse_aggregate", "parse_condition", "parse_value"]

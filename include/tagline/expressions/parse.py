@@ -1,0 +1,160 @@
+"""Parses expressions into typed trees; text from users never reaches an engine unparsed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from tagline.definitions.types import DataType
+from tagline.errors import ExpressionError, did_you_mean
+from tagline.expressions.typing import Typer
+
+MAX_LENGTH = 4000
+MAX_DEPTH = 60
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names that an expression may use.
+
+    `columns` maps names to types (dotted ones as `product.department`), `standards` the names
+    of standard values to theirs.
+    """
+
+    columns: Mapping[str, DataType]
+    standards: Mapping[str, DataType] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed and typed expression; `type` is None for a bare null."""
+
+    text: str
+    tree: exp.Expr
+    type: DataType | None
+    names: frozenset[str]
+    standards: frozenset[str]
+
+    def sql(self, dialect: str = "duckdb") -> str:
+        """The normalised text: the same meaning gives the same text."""
+        return self.tree.sql(dialect=dialect, comments=False, normalize=False)
+
+    def rewritten(
+        self,
+        column: Callable[[str], exp.Expr],
+        standard: Callable[[str], exp.Expr] | None = None,
+    ) -> exp.Expr:
+        """A copy of the tree with names and standards replaced."""
+
+        def replace(node: exp.Expr) -> exp.Expr:
+            if isinstance(node, exp.Column):
+                return column(f"{node.table}.{node.name}" if node.table else node.name)
+            if standard is not None and is_standard(node):
+                return standard(node.expressions[0].this)
+            return node
+
+        return self.tree.copy().transform(replace, copy=False)
+
+
+def is_standard(node: exp.Expr) -> bool:
+    """Whether a node is standard('name')."""
+    return isinstance(node, exp.Anonymous) and str(node.this).lower() == "standard"
+
+
+def parse_value(text: str, scope: Scope) -> Expression:
+    """An expression without aggregates."""
+    return _parse(text, scope, aggregates=False)
+
+
+def parse_condition(text: str, scope: Scope | Mapping[str, DataType]) -> Expression:
+    """A boolean expression without aggregates, such as an audience's."""
+    scope = scope if isinstance(scope, Scope) else Scope(scope)
+    expression = _parse(text, scope, aggregates=False)
+    if expression.type not in (DataType.BOOLEAN, None):
+        raise ExpressionError(
+            f"{text!r} is {expression.type.value if expression.type else 'null'}, "
+            "where a condition (true or false) is needed"
+        )
+    return expression
+
+
+def parse_aggregate(text: str, scope: Scope) -> Expression:
+    """An expression whose columns all stand inside aggregates; `as_of` may stand anywhere."""
+    expression = _parse(text, scope, aggregates=True)
+    for column in expression.tree.find_all(exp.Column):
+        if column.name == "as_of" and not column.table:
+            continue
+        if not _inside_aggregate(column):
+            raise ExpressionError(
+                f"{column.sql()!r} stands outside of an aggregate; "
+                f"write for example max({column.sql()})"
+            )
+    if not any(_is_aggregate(node) for node in expression.tree.walk()):
+        raise ExpressionError(f"{text!r} has no aggregate; write for example count(*)")
+    return expression
+
+
+def _parse(text: str, scope: Scope, *, aggregates: bool) -> Expression:
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
+    tree = _tree(text)
+    typer = Typer(scope.columns, _standard_type(scope), aggregates)
+    found = typer.type_of(tree)
+    return Expression(text, tree, found, frozenset(typer.names), frozenset(typer.standards))
+
+
+def _tree(text: str) -> exp.Expr:
+    try:
+        statements = sqlglot.parse(f"SELECT {text}", dialect="duckdb")
+    except (SqlglotError, RecursionError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else "too deeply nested"
+        raise ExpressionError(f"{text!r} is not an expression: {reason}") from error
+    if len(statements) != 1 or not isinstance(statements[0], exp.Select):
+        raise ExpressionError(f"{text!r} holds more than one expression; remove the semicolon")
+    select = statements[0]
+    extra = sorted(key for key, value in select.args.items() if value and key != "expressions")
+    if extra or len(select.expressions) != 1:
+        raise ExpressionError(f"{text!r} is a statement or a list, not one expression")
+    tree = select.expressions[0]
+    if isinstance(tree, exp.Alias | exp.Star):
+        raise ExpressionError(f"{text!r}: an expression has no alias and no star")
+    if _depth(tree) > MAX_DEPTH:
+        raise ExpressionError(f"an expression is nested at most {MAX_DEPTH} deep")
+    tree.pop()
+    return tree
+
+
+def _depth(tree: exp.Expr) -> int:
+    deepest, level = 0, [tree]
+    while level:
+        deepest += 1
+        level = [child for node in level for child in node.iter_expressions()]
+    return deepest
+
+
+def _standard_type(scope: Scope) -> Callable[[str], DataType]:
+    def look_up(name: str) -> DataType:
+        if name not in scope.standards:
+            raise ExpressionError(
+                f"unknown standard {name!r}.{did_you_mean(name, scope.standards)}"
+            )
+        return scope.standards[name]
+
+    return look_up
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    return isinstance(node, exp.AggFunc)
+
+
+def _inside_aggregate(node: exp.Expr) -> bool:
+    parent = node.parent
+    while parent is not None:
+        if _is_aggregate(parent):
+            return True
+        parent = parent.parent
+    return False
