@@ -6,7 +6,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tagline.definitions.expectations import COLUMN_EXPECTATIONS, EXPECTATIONS
 from tagline.definitions.types import DataType, Definition, Names, Sentence, Slug
+from tagline.errors import did_you_mean
 
 
 class Column(Definition):
@@ -35,7 +37,17 @@ class Expectation(Definition):
     limit: float = Field(0.05, ge=0, le=1)  # row: share of an interval's rows; 1 never stops
 
     @model_validator(mode="after")
-    def _row_needs_column_and_reason(self) -> Self:
+    def _known_with_its_arguments(self) -> Self:
+        if self.expect not in EXPECTATIONS:
+            close = did_you_mean(self.expect, EXPECTATIONS)
+            raise ValueError(f"unknown expectation {self.expect!r}.{close}")
+        if (self.expect in COLUMN_EXPECTATIONS) != (self.column is not None):
+            verb = "needs a" if self.column is None else "takes no"
+            raise ValueError(f"{self.expect} {verb} 'column'")
+        for name in self.with_:
+            if name not in EXPECTATIONS[self.expect]:
+                close = did_you_mean(name, EXPECTATIONS[self.expect])
+                raise ValueError(f"{self.expect} has no argument {name!r}.{close}")
         if self.severity == "row" and (self.reason is None or self.column is None):
             raise ValueError("a row expectation needs 'column' and 'reason'")
         return self

@@ -5,7 +5,8 @@ from tagline.expressions.parse import (
     Scope,
     parse_aggregate,
     parse_condition,
+    parse_pick,
     parse_value,
 )
 
-__all__ = ["Expression", "Scope", "parse_aggregate", "parse_condition", "parse_value"]
+__all__ = ["Expression", "Scope", "parse_aggregate", "parse_condition", "parse_pick", "parse_value"]

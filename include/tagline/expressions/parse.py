@@ -57,7 +57,8 @@ class Expression:
                 return standard(node.expressions[0].this)
             return node
 
-        return self.tree.copy().transform(replace, copy=False)
+        rewritten: exp.Expr = self.tree.copy().transform(replace, copy=False)
+        return rewritten
 
 
 def is_standard(node: exp.Expr) -> bool:
@@ -98,6 +99,20 @@ def parse_aggregate(text: str, scope: Scope) -> Expression:
     return expression
 
 
+def parse_pick(text: str, scope: Scope) -> tuple[Expression, int | None]:
+    """`top(aggregate)` or `top(aggregate, n)`: the aggregate that ranks groups, and n."""
+    tree = _tree(text)
+    given = tree.expressions if isinstance(tree, exp.Anonymous) else []
+    if not isinstance(tree, exp.Anonymous) or str(tree.this).lower() != "top" or len(given) > 2:
+        raise ExpressionError(f"{text!r}: write top(aggregate) or top(aggregate, 3)")
+    count = None
+    if len(given) == 2:
+        if not (isinstance(given[1], exp.Literal) and given[1].is_int and int(given[1].this) > 0):
+            raise ExpressionError(f"{text!r}: the number of groups is a whole number above 0")
+        count = int(given[1].this)
+    return parse_aggregate(given[0].sql(dialect="duckdb"), scope), count
+
+
 def _parse(text: str, scope: Scope, *, aggregates: bool) -> Expression:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
@@ -119,7 +134,7 @@ def _tree(text: str) -> exp.Expr:
     extra = sorted(key for key, value in select.args.items() if value and key != "expressions")
     if extra or len(select.expressions) != 1:
         raise ExpressionError(f"{text!r} is a statement or a list, not one expression")
-    tree = select.expressions[0]
+    tree: exp.Expr = select.expressions[0]
     if isinstance(tree, exp.Alias | exp.Star):
         raise ExpressionError(f"{text!r}: an expression has no alias and no star")
     if _depth(tree) > MAX_DEPTH:

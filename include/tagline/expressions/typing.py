@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
 
 from sqlglot import exp
 
 from tagline.definitions.types import DataType
 from tagline.errors import ExpressionError, did_you_mean
 from tagline.expressions import functions as known
-from tagline.expressions.functions import TS, B, D, I, L, N, T, Types
+from tagline.expressions.functions import TS, B, D, I, N, T, Types
 
 _CASTS = {
     "BOOLEAN": B, "BIGINT": I, "INT": I, "DOUBLE": N, "TEXT": T, "VARCHAR": T, "DATE": D,

@@ -1,0 +1,174 @@
+"""Checks of definitions against each other: every name that one uses must exist in another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from tagline.definitions import (
+    AnyTag,
+    BusinessDefinition,
+    DataType,
+    ModelDefinition,
+    ModelTag,
+    Source,
+    Standard,
+    TableDefinition,
+    ThemeDefinition,
+)
+from tagline.definitions.files import DefinitionFile, Location
+from tagline.errors import ExpressionError, Fault, did_you_mean
+from tagline.expressions import Scope, parse_condition
+from tagline.meaning import literal_fits
+from tagline.sqlfiles import SqlFile, unknown_tables
+
+
+@dataclass(frozen=True)
+class Names:
+    """Every definition of the project by name."""
+
+    tables: Mapping[str, TableDefinition]
+    sources: Mapping[str, Source]
+    feeds: Mapping[tuple[str, str], SqlFile | None]
+    derived: Mapping[str, SqlFile]
+    labels: Mapping[str, SqlFile]
+    tags: Mapping[str, AnyTag]
+    themes: Mapping[str, ThemeDefinition]
+    models: Mapping[str, ModelDefinition]
+    standards: Mapping[str, Standard]
+
+
+def _unknown(
+    file: DefinitionFile, location: Location, kind: str, name: str, known: Iterable[str]
+) -> list[Fault]:
+    """A fault when `name` is not among `known`."""
+    names = list(known)
+    if name in names:
+        return []
+    return [file.fault(location, f"unknown {kind} {name!r}.{did_you_mean(name, names)}")]
+
+
+def check_table(
+    file: DefinitionFile, name: str, table: TableDefinition, names: Names
+) -> list[Fault]:
+    """Keys, times, references and expectations of a canonical table."""
+    faults: list[Fault] = []
+    columns = table.columns
+    for index, key in enumerate(table.key):
+        faults += _unknown(file, ("key", index), "column", key, columns)
+    for field, value in (("customer", table.customer), ("event_at", table.event_at)):
+        if value is not None:
+            faults += _unknown(file, (field,), "column", value, columns)
+    if table.event_at in columns and columns[table.event_at].type is not DataType.TIMESTAMP:
+        faults.append(file.fault(("event_at",), f"column {table.event_at} is not a timestamp"))
+    for column, definition in columns.items():
+        place: Location = ("columns", column, "references")
+        if definition.references is not None:
+            faults += _unknown(file, place, "table", definition.references, names.tables)
+            far = names.tables.get(definition.references)
+            if not column.endswith("_id"):
+                faults.append(file.fault(place, f"a column that references ends in _id: {column}"))
+            elif far is not None and len(far.key) != 1:
+                message = f"table {definition.references} has no single key column to reference"
+                faults.append(file.fault(place, message))
+        if column in ("valid_at", "loaded_at", "customer_bucket", "as_of"):
+            faults.append(file.fault(("columns", column), f"{column!r} is kept for Tagline"))
+    for index, rule in enumerate(table.expectations):
+        if rule.column is not None:
+            faults += _unknown(
+                file, ("expectations", index, "column"), "column", rule.column, columns
+            )
+    if name in names.derived:
+        faults += _lacking(names.derived[name], table, f"tables/{name}.yaml")
+    elif not any(name in source.feeds for source in names.sources.values()):
+        faults.append(
+            file.fault((), f"no source feeds {name} and there is no sql/derived/{name}.sql")
+        )
+    return faults
+
+
+def check_source(file: DefinitionFile, name: str, source: Source, names: Names) -> list[Fault]:
+    """Feeds, their SQL files, and the time columns of a source."""
+    faults: list[Fault] = []
+    for table, definition in source.tables.items():
+        if definition.time is not None:
+            place: Location = ("tables", table, "time")
+            faults += _unknown(file, place, "column", definition.time, definition.columns)
+            kind = definition.columns.get(definition.time, DataType.TIMESTAMP)
+            if kind not in (DataType.TIMESTAMP, DataType.DATE):
+                faults.append(file.fault(place, f"column {definition.time} is {kind.value}"))
+    for table in source.feeds:
+        place = ("feeds", table)
+        faults += _unknown(file, place, "table", table, names.tables)
+        sql = names.feeds.get((name, table))
+        if (name, table) not in names.feeds:
+            faults.append(file.fault(place, f"add the file sql/sources/{name}/{table}.sql"))
+        elif sql is not None:
+            faults += unknown_tables(sql, source.tables, f"table of source {name}")
+            if table in names.tables:
+                faults += _lacking(sql, names.tables[table], f"tables/{table}.yaml")
+    for fed, table in names.feeds:
+        if fed == name and table not in source.feeds:
+            message = f"sql/sources/{name}/{table}.sql is not used: add {table} to feeds"
+            faults.append(file.fault(("feeds",), message))
+    return faults
+
+
+def _lacking(sql: SqlFile, table: TableDefinition, where: str) -> list[Fault]:
+    """Faults for declared columns that a query does not return, and returned undeclared ones."""
+    if not sql.columns:
+        return [Fault(sql.name, 1, "name the columns instead of *")]
+    known = [*table.columns, "valid_at"]
+    return [
+        Fault(sql.name, 1, f"returns no column {column!r} of {where}: add it")
+        for column in table.columns
+        if column not in sql.columns
+    ] + [
+        Fault(sql.name, 1, f"returns {column!r}, not in {where}.{did_you_mean(column, known)}")
+        for column in sql.columns
+        if column not in known
+    ]
+
+
+def check_model(file: DefinitionFile, model: ModelDefinition, names: Names) -> list[Fault]:
+    """Population, label, features and rule of a model."""
+    faults: list[Fault] = []
+    types = {slug: tag.type for slug, tag in names.tags.items()}
+    standards = {name: standard.type for name, standard in names.standards.items()}
+    try:
+        parse_condition(model.population, Scope(types, standards))
+    except ExpressionError as error:
+        faults.append(file.fault(("population",), f"population: {error}"))
+    faults += _unknown(file, ("label",), "label", model.label, names.labels)
+    label = names.labels.get(model.label)
+    if label is not None and set(label.columns) != {"customer_id", "label"}:
+        faults.append(Fault(label.name, 1, "a label query returns customer_id and label"))
+    for index, slug in enumerate(model.features):
+        faults += _unknown(file, ("features", index), "tag", slug, names.tags)
+        if isinstance(names.tags.get(slug), ModelTag):
+            message = f"{slug} is a model's output, which is no feature"
+            faults.append(file.fault(("features", index), message))
+    faults += _unknown(file, ("rule", "tag"), "tag", model.rule.tag, names.tags)
+    return faults
+
+
+def check_business(file: DefinitionFile, business: BusinessDefinition, names: Names) -> list[Fault]:
+    """Sources, tags, models and standards that a business names."""
+    faults: list[Fault] = []
+    for index, source in enumerate(business.sources):
+        faults += _unknown(file, ("sources", index), "source", source, names.sources)
+    for index, tag in enumerate(business.tags or ()):
+        known = [*names.tags, *names.themes]
+        faults += _unknown(file, ("tags", index), "tag or theme", tag, known)
+    for index, model in enumerate(business.models):
+        faults += _unknown(file, ("models", index), "model", model, names.models)
+    for name, values in business.standards.items():
+        faults += _unknown(file, ("standards", name), "standard", name, names.standards)
+        for index, dated in enumerate(values):
+            standard = names.standards.get(name)
+            if standard is not None and not literal_fits(dated.value, standard.type):
+                place: Location = ("standards", name, index, "value")
+                faults.append(file.fault(place, f"{dated.value!r} is not {standard.type.value}"))
+    if business.ends_on is not None and business.ends_on <= business.starts_on:
+        faults.append(file.fault(("ends_on",), "ends_on is not after starts_on"))
+    return faults

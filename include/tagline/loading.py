@@ -1,0 +1,288 @@
+"""Loads the definition files of a project into a catalog, collecting every fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from tagline.catalog import Catalog, Tag
+from tagline.crosscheck import Names, check_business, check_model, check_source, check_table
+from tagline.definitions import (
+    AnyTag,
+    BusinessDefinition,
+    ModelDefinition,
+    ModelTag,
+    Source,
+    Standard,
+    Standards,
+    TableDefinition,
+    ThemeDefinition,
+)
+from tagline.definitions.files import DefinitionFile, parse, read_file
+from tagline.errors import DefinitionError, Fault, UnknownName, did_you_mean
+from tagline.meaning import Meaning, World, digest, understand, version_of
+from tagline.sqlfiles import SqlFile, parse_sql, unknown_tables
+
+
+@dataclass
+class _Tags:
+    definitions: dict[str, AnyTag] = field(default_factory=dict)
+    files: dict[str, DefinitionFile] = field(default_factory=dict)
+    places: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class _Project:
+    """Everything read from the files, with the faults found so far."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.faults: list[Fault] = []
+        self.files: dict[tuple[str, str], DefinitionFile] = {}
+        self.businesses: dict[str, BusinessDefinition] = self.all("businesses", BusinessDefinition)
+        self.tables: dict[str, TableDefinition] = self.all("tables", TableDefinition)
+        self.sources: dict[str, Source] = self.all("sources", Source)
+        self.models: dict[str, ModelDefinition] = self.all("models", ModelDefinition)
+        self.standards: dict[str, Standard] = self.read_standards()
+        self.derived = self.sql("derived")
+        self.labels = self.sql("labels")
+        self.feeds = {
+            (source.name, path.stem): self.one_sql(path)
+            for source in sorted((root / "sql" / "sources").glob("*"))
+            for path in sorted(source.glob("*.sql"))
+        }
+        self.themes: dict[str, ThemeDefinition] = {}
+        self.tags = self.read_tags()
+
+    def attempt(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except DefinitionError as error:
+            self.faults.extend(error.faults)
+            return None
+
+    def one(self, kind: str, path: Path, shape: Any) -> Any:
+        file = self.attempt(lambda: read_file(path, self.root))
+        if file is None:
+            return None
+        self.files[kind, path.stem] = file
+        return self.attempt(lambda: parse(file, shape))
+
+    def all(self, folder: str, shape: Any) -> dict[str, Any]:
+        found = {
+            path.stem: self.one(folder, path, shape)
+            for path in sorted((self.root / folder).glob("*.yaml"))
+        }
+        return {name: definition for name, definition in found.items() if definition is not None}
+
+    def read_standards(self) -> dict[str, Standard]:
+        path = self.root / "standards.yaml"
+        if not path.exists():
+            return {}
+        found: Standards | None = self.one("standards", path, Standards)
+        return dict(found.standards) if found else {}
+
+    def one_sql(self, path: Path) -> SqlFile | None:
+        name = path.relative_to(self.root).as_posix()
+        found: SqlFile | None = self.attempt(lambda: parse_sql(name, path.read_text("utf-8")))
+        return found
+
+    def sql(self, folder: str) -> dict[str, SqlFile]:
+        paths = sorted((self.root / "sql" / folder).glob("*.sql"))
+        found = {path.stem: self.one_sql(path) for path in paths}
+        return {name: file for name, file in found.items() if file is not None}
+
+    def read_tags(self) -> _Tags:
+        tags = _Tags()
+        folder = self.root / "tags"
+        for theme in sorted(path for path in folder.glob("*") if path.is_dir()):
+            definition = self.one("themes", theme / "theme.yaml", ThemeDefinition)
+            if definition is not None:
+                self.themes[theme.name] = definition
+            for path in sorted(theme.rglob("*.yaml")):
+                if path.name != "theme.yaml":
+                    self.read_tag(tags, path, theme.name, definition)
+        return tags
+
+    def read_tag(
+        self, tags: _Tags, path: Path, theme: str, definition: ThemeDefinition | None
+    ) -> None:
+        name, slug = path.relative_to(self.root).as_posix(), path.stem
+        parts = path.relative_to(self.root / "tags").parts
+        if len(parts) != 3:
+            message = "a tag lies in tags/<theme>/<dimension>/<tag>.yaml"
+            self.faults.append(Fault(name, 1, message))
+            return
+        if definition is not None and parts[1] not in definition.dimensions:
+            close = did_you_mean(parts[1], definition.dimensions)
+            message = f"theme {theme} has no dimension {parts[1]!r} in its theme.yaml.{close}"
+            self.faults.append(Fault(name, 1, message))
+        if slug in tags.places:
+            other = tags.files[slug].name if slug in tags.files else slug
+            self.faults.append(Fault(name, 1, f"tag {slug!r} is defined already in {other}"))
+            return
+        tags.places[slug] = (theme, parts[1])
+        tag = self.one("tags", path, AnyTag)
+        if ("tags", slug) in self.files:
+            tags.files[slug] = self.files["tags", slug]
+        if tag is not None:
+            tags.definitions[slug] = tag
+
+
+def load(root: Path, business: str) -> Catalog:
+    """The catalog of one business; raises DefinitionError with all faults of the project."""
+    if not (root / "businesses").is_dir():
+        raise DefinitionError([Fault(str(root), 1, "no folder 'businesses' here")])
+    project = _Project(root)
+    tables, tags = project.tables, project.tags
+    names = Names(
+        tables=tables,
+        sources=project.sources,
+        feeds=project.feeds,
+        derived=project.derived,
+        labels=project.labels,
+        tags=tags.definitions,
+        themes=project.themes,
+        models=project.models,
+        standards=project.standards,
+    )
+    for (kind, name), file in project.files.items():
+        if kind == "tables" and name in tables:
+            project.faults += check_table(file, name, tables[name], names)
+        elif kind == "sources" and name in project.sources:
+            project.faults += check_source(file, name, project.sources[name], names)
+        elif kind == "models" and name in project.models:
+            project.faults += check_model(file, project.models[name], names)
+        elif kind == "businesses" and name in project.businesses:
+            project.faults += check_business(file, project.businesses[name], names)
+    for sql in (*project.derived.values(), *project.labels.values()):
+        project.faults += unknown_tables(sql, tables, "table")
+    table_digests = _table_digests(project)
+    world = World(
+        tables,
+        {slug: tag.type for slug, tag in tags.definitions.items()},
+        project.models,
+        {name: standard.type for name, standard in project.standards.items()},
+        table_digests,
+    )
+    meanings: dict[str, Meaning] = {}
+    for slug, definition in tags.definitions.items():
+        meanings[slug], faults = understand(tags.files[slug], definition, world)
+        project.faults += faults
+    order = _in_order(project, meanings)
+    if project.faults:
+        raise DefinitionError(project.faults)
+    if business not in project.businesses:
+        raise UnknownName("business", business, project.businesses)
+    versions: dict[str, str] = {}
+    for slug in order:
+        versions[slug] = version_of(tags.definitions[slug], meanings[slug], world, versions)
+    built = {
+        slug: Tag(
+            slug, *tags.places[slug], tags.definitions[slug], meanings[slug],
+            tags.files[slug].name, versions[slug],
+        )
+        for slug in order
+    }  # fmt: skip
+    return _serve(project, business, built, table_digests)
+
+
+def _serve(
+    project: _Project, business: str, tags: Mapping[str, Tag], table_digests: Mapping[str, str]
+) -> Catalog:
+    """The catalog of one business: its own tables, and the tags that they can carry."""
+    definition = project.businesses[business]
+    sources = {name: project.sources[name] for name in definition.sources}
+    has = {table for source in sources.values() for table in source.feeds}
+    while more := {
+        name
+        for name, sql in project.derived.items()
+        if name in project.tables and name not in has and set(sql.tables) <= has
+    }:
+        has |= more
+    unavailable: dict[str, str] = {}
+    kept: dict[str, Tag] = {}
+    wanted = _wanted(definition, tags)
+    for slug, tag in tags.items():
+        lacking = next((other for other in tag.reads if other in unavailable), None)
+        if slug not in wanted:
+            continue
+        if tag.table is not None and tag.table not in has:
+            unavailable[slug] = f"{business} has no table {tag.table}"
+        elif isinstance(tag.definition, ModelTag) and tag.definition.model not in definition.models:
+            unavailable[slug] = f"{business} does not use model {tag.definition.model}"
+        elif lacking is not None:
+            unavailable[slug] = f"reads {lacking}, which is unavailable: {unavailable[lacking]}"
+        else:
+            kept[slug] = tag
+    standards = dict(project.standards)
+    for name, values in definition.standards.items():
+        standards[name] = standards[name].model_copy(update={"values": values})
+    return Catalog(
+        root=project.root,
+        business=business,
+        definition=definition,
+        sources=sources,
+        tables={name: table for name, table in project.tables.items() if name in has},
+        derived={name: sql for name, sql in project.derived.items() if name in has},
+        labels=project.labels,
+        tags=kept,
+        unavailable=unavailable,
+        models={name: project.models[name] for name in definition.models},
+        standards=standards,
+        themes=project.themes,
+        table_digests=table_digests,
+    )
+
+
+def _wanted(definition: BusinessDefinition, tags: Mapping[str, Tag]) -> set[str]:
+    """The tags that a business chose by slug or theme, with all that those read."""
+    if definition.tags is None:
+        return set(tags)
+    stack = [slug for slug, tag in tags.items() if {slug, tag.theme} & set(definition.tags)]
+    wanted: set[str] = set()
+    while stack:
+        slug = stack.pop()
+        if slug not in wanted:
+            wanted.add(slug)
+            stack.extend(tags[slug].reads)
+    return wanted
+
+
+def _in_order(project: _Project, meanings: Mapping[str, Meaning]) -> list[str]:
+    """Slugs in order of dependency, then by name; a cycle becomes a fault that names it."""
+    known = {
+        slug: [s for s in meaning.reads if s in meanings] for slug, meaning in meanings.items()
+    }
+    try:
+        sorter = TopologicalSorter(known)
+        sorter.prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        first = min(cycle)
+        message = f"tags depend on each other in a cycle: {' → '.join(reversed(cycle))}"
+        project.faults.append(project.tags.files[first].fault((), message))
+        return []
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order += ready
+        sorter.done(*ready)
+    return order
+
+
+def _table_digests(project: _Project) -> dict[str, str]:
+    """What a derived table's rows are made by: its SQL and that of the derived ones it reads."""
+
+    def of(name: str, seen: tuple[str, ...] = ()) -> str:
+        sql = project.derived[name]
+        inner = {
+            table: of(table, (*seen, name))
+            for table in sql.tables
+            if table in project.derived and table not in (*seen, name)
+        }
+        return digest([sql.tree.sql(dialect="duckdb", comments=False), inner])
+
+    return {name: of(name) for name in project.derived}

@@ -1,0 +1,308 @@
+"""What a tag means: its expressions parsed and typed, what it reads, and its version."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlglot import exp
+
+from tagline.definitions import (
+    DataType,
+    ExtractionTag,
+    ModelDefinition,
+    ModelTag,
+    RankTag,
+    RuleTag,
+    StatisticTag,
+    TagDefinition,
+)
+from tagline.definitions.files import DefinitionFile, Location
+from tagline.definitions.table import TableDefinition
+from tagline.errors import ExpressionError, Fault, did_you_mean
+from tagline.expressions import (
+    Expression,
+    Scope,
+    parse_aggregate,
+    parse_condition,
+    parse_pick,
+    parse_value,
+)
+
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_ASSIGNABLE = {
+    DataType.NUMBER: {DataType.INTEGER, DataType.NUMBER},
+    DataType.INTEGER: {DataType.INTEGER},
+    DataType.DATE: {DataType.DATE, DataType.TIMESTAMP},
+    DataType.TIMESTAMP: {DataType.TIMESTAMP},
+}
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """The parsed parts of a tag; which are set depends on its kind."""
+
+    reads: tuple[str, ...] = ()  # tags
+    value: Expression | None = None
+    where: Expression | None = None
+    by: Expression | None = None
+    pick: Expression | None = None  # the aggregate that ranks the groups
+    pick_count: int | None = None
+    cases: tuple[Expression, ...] = ()
+
+
+@dataclass
+class World:
+    """What a tag's definition may refer to."""
+
+    tables: Mapping[str, TableDefinition]
+    tag_types: Mapping[str, DataType]
+    models: Mapping[str, ModelDefinition]
+    standards: Mapping[str, DataType]
+    table_digests: Mapping[str, str] = field(default_factory=dict)
+
+
+def table_scope(world: World, table: str) -> Scope:
+    """Names in reach of an expression over a table: its columns, referenced ones, as_of."""
+    definition = world.tables[table]
+    columns = {name: column.type for name, column in definition.columns.items()}
+    for name, column in definition.columns.items():
+        referenced = world.tables.get(column.references or "")
+        if referenced is not None:
+            for other, far in referenced.columns.items():
+                columns[f"{name.removesuffix('_id')}.{other}"] = far.type
+    return Scope({**columns, "as_of": DataType.TIMESTAMP}, world.standards)
+
+
+def understand(
+    file: DefinitionFile, definition: TagDefinition, world: World
+) -> tuple[Meaning, list[Fault]]:
+    """Parse a tag's expressions; returns its meaning and every fault found."""
+    reader = _Reader(file, world)
+    if isinstance(definition, ExtractionTag | StatisticTag):
+        meaning = reader.over_table(definition)
+    elif isinstance(definition, RankTag):
+        meaning = reader.rank(definition)
+    elif isinstance(definition, RuleTag):
+        meaning = reader.rule(definition)
+    elif isinstance(definition, ModelTag):
+        meaning = reader.model(definition)
+    else:
+        raise TypeError(f"no meaning for {type(definition).__name__}")
+    reader.common(definition)
+    return meaning, reader.faults
+
+
+class _Reader:
+    def __init__(self, file: DefinitionFile, world: World) -> None:
+        self.file = file
+        self.world = world
+        self.faults: list[Fault] = []
+
+    def fault(self, location: Location, message: str) -> None:
+        self.faults.append(self.file.fault(location, message))
+
+    def parse(
+        self, location: Location, text: str | None, scope: Scope, how: Callable[..., Expression]
+    ) -> Expression | None:
+        if text is None:
+            return None
+        try:
+            return how(text, scope)
+        except ExpressionError as error:
+            self.fault(location, f"{'.'.join(str(part) for part in location)}: {error}")
+            return None
+
+    def over_table(self, tag: ExtractionTag | StatisticTag) -> Meaning:
+        if tag.table not in self.world.tables:
+            close = did_you_mean(tag.table, self.world.tables)
+            self.fault(("table",), f"unknown table {tag.table!r}.{close}")
+            return Meaning()
+        table = self.world.tables[tag.table]
+        scope = table_scope(self.world, tag.table)
+        if isinstance(tag, ExtractionTag):
+            if table.key != (table.customer,):
+                self.fault(("table",), f"{tag.table} has no single row per customer; use statistic")
+            value = self.parse(("value",), tag.value, scope, parse_value)
+            self.assignable(("value",), value, tag.type)
+            return Meaning(value=value)
+        if table.customer is None:
+            self.fault(("table",), f"table {tag.table} has no customer column to group by")
+        if tag.window is not None and table.event_at is None:
+            self.fault(("window",), f"table {tag.table} has no event_at, so no window; remove it")
+        where = self.parse(("where",), tag.where, scope, parse_condition)
+        if (tag.by is None) != (tag.pick is None) or (tag.by is None) == (tag.value is None):
+            self.fault((), "a statistic has either 'value', or 'by' with 'pick'")
+            return Meaning(where=where)
+        if tag.by is None:
+            value = self.parse(("value",), tag.value, scope, parse_aggregate)
+            self.assignable(("value",), value, tag.type)
+            return Meaning(value=value, where=where)
+        by = self.parse(("by",), tag.by, scope, parse_value)
+        if by is not None and by.type is not DataType.TEXT:
+            self.fault(("by",), "by: needs a text; cast it, for example cast(x as text)")
+        pick, count = None, None
+        try:
+            pick, count = parse_pick(tag.pick or "", scope)
+        except ExpressionError as error:
+            self.fault(("pick",), f"pick: {error}")
+        wanted = DataType.TEXT if count is None else DataType.TEXT_LIST
+        if pick is not None and tag.type is not wanted:
+            self.fault(("type",), f"type: this pick gives {wanted.value}, not {tag.type.value}")
+        return Meaning(where=where, by=by, pick=pick, pick_count=count)
+
+    def rank(self, tag: RankTag) -> Meaning:
+        for key, slug in (("of", tag.of), ("within", tag.within)):
+            if slug is not None:
+                self.known_tag((key,), slug)
+        of = self.world.tag_types.get(tag.of)
+        if of is not None and of not in (DataType.INTEGER, DataType.NUMBER, DataType.DATE):
+            self.fault(("of",), f"of: {tag.of} is {of.value}, which has no order to rank by")
+        if tag.type is not DataType.INTEGER:
+            self.fault(("type",), f"type: a rank is an integer, not {tag.type.value}")
+        return Meaning(reads=tuple(slug for slug in (tag.of, tag.within) if slug))
+
+    def rule(self, tag: RuleTag) -> Meaning:
+        scope = Scope({**self.world.tag_types, "as_of": DataType.TIMESTAMP}, self.world.standards)
+        reads: set[str] = set()
+        cases = []
+        for index, case in enumerate(tag.cases):
+            parsed = self.parse(("cases", index, "when"), case.when, scope, parse_condition)
+            if parsed is not None:
+                cases.append(parsed)
+                reads |= parsed.names - {"as_of"}
+            self.fits(("cases", index, "value"), case.value, tag)
+            reads |= self.placeholders(("cases", index, "because"), case.because)
+        self.fits(("otherwise", "value"), tag.otherwise.value, tag)
+        reads |= self.placeholders(("otherwise", "because"), tag.otherwise.because)
+        return Meaning(reads=tuple(sorted(reads)), cases=tuple(cases))
+
+    def model(self, tag: ModelTag) -> Meaning:
+        if tag.model not in self.world.models:
+            close = did_you_mean(tag.model, self.world.models)
+            self.fault(("model",), f"unknown model {tag.model!r}.{close}")
+            return Meaning()
+        wanted = DataType.BOOLEAN if tag.output == "class" else DataType.NUMBER
+        if tag.type is not wanted:
+            self.fault(("type",), f"type: output {tag.output} is {wanted.value}")
+        return Meaning(reads=tuple(sorted(self.world.models[tag.model].features)))
+
+    def placeholders(self, location: Location, text: str) -> set[str]:
+        names = set(PLACEHOLDER.findall(text))
+        for name in names:
+            self.known_tag(location, name)
+        return names & set(self.world.tag_types)
+
+    def known_tag(self, location: Location, slug: str) -> None:
+        if slug not in self.world.tag_types:
+            close = did_you_mean(slug, self.world.tag_types)
+            self.fault(location, f"unknown tag {slug!r}.{close}")
+
+    def assignable(self, location: Location, value: Expression | None, wanted: DataType) -> None:
+        if value is None or value.type is None:
+            return
+        if value.type not in _ASSIGNABLE.get(wanted, {wanted}):
+            self.fault(location, f"the value is {value.type.value}, but type says {wanted.value}")
+
+    def fits(self, location: Location, value: Any, tag: TagDefinition) -> None:
+        """Whether a literal is of the tag's type and among its values."""
+        if value is None:
+            return
+        if not literal_fits(value, tag.type):
+            self.fault(location, f"{value!r} is not {tag.type.value}")
+        elif tag.values is not None and value not in tag.values:
+            self.fault(location, f"{value!r} is not among values.{did_you_mean(value, tag.values)}")
+
+    def common(self, tag: TagDefinition) -> None:
+        if tag.values is not None and tag.type not in (DataType.TEXT, DataType.TEXT_LIST):
+            self.fault(("values",), "only a text tag has values")
+        if isinstance(tag, ExtractionTag | StatisticTag):
+            self.fits(("empty",), tag.empty, tag)
+        for index, example in enumerate(tag.examples):
+            table = tag.table if isinstance(tag, ExtractionTag | StatisticTag) else None
+            needed, other = ("rows", "tags") if table else ("tags", "rows")
+            if getattr(example, needed) is None or getattr(example, other) is not None:
+                self.fault(("examples", index), f"an example of a {tag_kind(tag)} has '{needed}'")
+            if table is not None and table in self.world.tables:
+                known = table_scope(self.world, table).columns
+                for number, row in enumerate(example.rows or ()):
+                    for name in row:
+                        if name not in known:
+                            close = did_you_mean(name, known)
+                            place = ("examples", index, "rows", number, name)
+                            self.fault(place, f"unknown column {name!r}.{close}")
+            for name in example.tags or ():
+                self.known_tag(("examples", index, "tags", name), name)
+
+
+def tag_kind(tag: TagDefinition) -> str:
+    """The word for a tag's kind."""
+    return str(getattr(tag, "kind", "tag"))
+
+
+def literal_fits(value: Any, kind: DataType) -> bool:
+    """Whether a YAML value is of a type."""
+    if kind is DataType.BOOLEAN:
+        return isinstance(value, bool)
+    if kind is DataType.INTEGER:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind is DataType.NUMBER:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is DataType.TEXT:
+        return isinstance(value, str)
+    if kind is DataType.TEXT_LIST:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return not isinstance(value, bool | int | float | list)
+
+
+def version_of(
+    tag: TagDefinition, meaning: Meaning, world: World, versions: Mapping[str, str]
+) -> str:
+    """The digest of what a tag means: its computation and that of everything it reads.
+
+    Names, descriptions, owners, limits and wording of reasons are not part of the meaning.
+    """
+    parts: dict[str, Any] = {"kind": tag_kind(tag), "type": tag.type.value, "unit": tag.unit}
+    for name in ("value", "where", "by", "pick"):
+        expression: Expression | None = getattr(meaning, name)
+        parts[name] = expression.sql() if expression else None
+    parts["count"] = meaning.pick_count
+    if isinstance(tag, ExtractionTag | StatisticTag):
+        parts |= {"table": tag.table, "made": world.table_digests.get(tag.table)}
+        parts["empty"] = tag.empty
+    if isinstance(tag, StatisticTag):
+        parts["window"] = tag.window.total_seconds() if tag.window else None
+    if isinstance(tag, RankTag):
+        parts |= {"of": tag.of, "into": tag.into, "best": tag.best, "within": tag.within}
+    if isinstance(tag, RuleTag):
+        parts["cases"] = [
+            [when.sql(), case.value] for when, case in zip(meaning.cases, tag.cases, strict=True)
+        ]
+        parts["otherwise"] = tag.otherwise.value
+    if isinstance(tag, ModelTag):
+        parts |= {"model": tag.model, "output": tag.output}
+    used = set(meaning.reads)
+    parts["reads"] = {slug: versions[slug] for slug in sorted(used) if slug in versions}
+    return digest(parts)
+
+
+def digest(value: Any) -> str:
+    """Twelve hexadecimal digits of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def literal(value: Any, kind: DataType) -> exp.Expr:
+    """A YAML value as an SQL literal of a type."""
+    if value is None:
+        return exp.cast(exp.null(), kind.sql)
+    if kind is DataType.TEXT_LIST:
+        items = [exp.Literal.string(item) for item in value]
+        return exp.cast(exp.Array(expressions=items), kind.sql)
+    if kind in (DataType.DATE, DataType.TIMESTAMP):
+        return exp.cast(exp.Literal.string(str(value)), kind.sql)
+    return exp.convert(value)
