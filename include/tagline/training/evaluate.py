@@ -1,0 +1,174 @@
+"""Measures of a model on its holdout, each with a bootstrap interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tagline.training.panels import Array
+
+RESAMPLES = 1000
+SEED = 20170101
+CELLS = 4_000_000  # of one block of resamples, to bound the memory
+BINS = 10
+_TINY = 1e-15
+
+# a metric of weighted rows: weights (resamples × rows) -> a value per resample
+Metric = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A measured value and its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+    def as_json(self) -> dict[str, float]:
+        """value, low and high, rounded to what the resamples can tell."""
+        return {name: round(float(value), 6) for name, value in asdict(self).items()}
+
+
+def evaluate(
+    label: Array, model: Array, rule: Array, champion: Array | None = None
+) -> dict[str, Interval]:
+    """Measures of a model's probabilities, of a plain rule's scores, and of their difference.
+
+    All are measured on the same resamples of the same rows, so differences are paired. With the
+    probabilities of the present champion, the gain over it is measured too.
+    """
+    metrics: dict[str, Metric] = {
+        "roc_auc": roc_auc(label, model),
+        "pr_auc": pr_auc(label, model),
+        "brier": _mean((model - label) ** 2),
+        "log_loss": _mean(-np.log(np.clip(np.where(label == 1, model, 1 - model), _TINY, 1))),
+        "calibration_error": calibration_error(label, model),
+        "rule_roc_auc": roc_auc(label, rule),
+        "rule_pr_auc": pr_auc(label, rule),
+    }
+    differences = {"gain_over_rule": ("roc_auc", "rule_roc_auc")}
+    if champion is not None:
+        metrics["champion_roc_auc"] = roc_auc(label, champion)
+        differences["gain_over_champion"] = ("roc_auc", "champion_roc_auc")
+    return bootstrap(metrics, differences, len(label))
+
+
+def bootstrap(
+    metrics: Mapping[str, Metric],
+    differences: Mapping[str, tuple[str, str]],
+    rows: int,
+    resamples: int = RESAMPLES,
+) -> dict[str, Interval]:
+    """Each metric and each difference of two, with its percentile interval."""
+    once = np.ones((1, rows))
+    point = {name: float(metric(once)[0]) for name, metric in metrics.items()}
+    drawn: dict[str, list[Array]] = {name: [] for name in metrics}
+    for weights in _resamples(rows, resamples):
+        for name, metric in metrics.items():
+            drawn[name].append(metric(weights))
+    sample = {name: np.concatenate(parts) for name, parts in drawn.items()}
+    for name, (left, right) in differences.items():
+        point[name] = point[left] - point[right]
+        sample[name] = sample[left] - sample[right]
+    return {name: _interval(point[name], values) for name, values in sample.items()}
+
+
+def _interval(value: float, sample: Array) -> Interval:
+    low, high = np.nanpercentile(sample, [2.5, 97.5])
+    return Interval(value, float(low), float(high))
+
+
+def _resamples(rows: int, resamples: int) -> Iterator[Array]:
+    """Blocks of how often each row is drawn, the same for every call with the same sizes."""
+    random = np.random.default_rng(SEED)
+    block = max(1, CELLS // rows)
+    for start in range(0, resamples, block):
+        count = min(block, resamples - start)
+        drawn = random.integers(0, rows, (count, rows)) + np.arange(count)[:, None] * rows
+        counts = np.bincount(drawn.ravel(), minlength=count * rows)
+        yield counts.reshape(count, rows).astype(float)
+
+
+def roc_auc(label: Array, score: Array) -> Metric:
+    """Share of pairs of a positive and a negative that the score orders rightly; ties count half.
+
+    >>> float(roc_auc(np.array([0, 0, 1, 1]), np.array([1, 2, 2, 3]))(np.ones((1, 4)))[0])
+    0.875
+    """
+    order = np.argsort(score, kind="stable")
+    starts = _group_starts(score[order])
+    positive = label[order] == 1
+
+    def measure(weights: Array) -> Array:
+        sorted_weights = weights[:, order]
+        positives = np.add.reduceat(sorted_weights * positive, starts, axis=1)
+        negatives = np.add.reduceat(sorted_weights * ~positive, starts, axis=1)
+        below = np.cumsum(negatives, axis=1) - negatives / 2
+        pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+        return _ratio((positives * below).sum(axis=1), pairs)
+
+    return measure
+
+
+def pr_auc(label: Array, score: Array) -> Metric:
+    """Average precision: precision averaged over the positives, the highest scores first."""
+    order = np.argsort(-score, kind="stable")
+    starts = _group_starts(score[order])
+    positive = label[order] == 1
+
+    def measure(weights: Array) -> Array:
+        sorted_weights = weights[:, order]
+        hits = np.add.reduceat(sorted_weights * positive, starts, axis=1)
+        taken = np.cumsum(np.add.reduceat(sorted_weights, starts, axis=1), axis=1)
+        precision = np.cumsum(hits, axis=1) / np.maximum(taken, 1)
+        return _ratio((hits * precision).sum(axis=1), hits.sum(axis=1))
+
+    return measure
+
+
+def calibration_error(label: Array, probability: Array) -> Metric:
+    """Expected calibration error over bins of equally many rows.
+
+    The mean over rows of the gap, in the row's bin, between the predicted and the actual rate.
+    """
+    bins = probability_bins(probability)
+    gaps = np.zeros((len(label), int(bins.max()) + 1))
+    gaps[np.arange(len(label)), bins] = probability - label
+
+    def measure(weights: Array) -> Array:
+        total = np.abs(weights @ gaps).sum(axis=1)
+        return np.asarray(total / weights.sum(axis=1))
+
+    return measure
+
+
+def probability_bins(probability: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The bin of each row, of at most ten by quantiles; equal values share a bin."""
+    edges = np.unique(np.quantile(probability, np.linspace(0, 1, BINS + 1)[1:-1]))
+    return np.searchsorted(edges, probability, side="left")
+
+
+def _mean(values: Array) -> Metric:
+    def measure(weights: Array) -> Array:
+        return np.asarray((weights @ values) / weights.sum(axis=1))
+
+    return measure
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    """part / whole, NaN where a resample has no such rows."""
+    result: Array = np.full(len(part), np.nan)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
+
+
+def _group_starts(values: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Where each run of equal sorted values begins."""
+    return np.flatnonzero(np.r_[True, values[1:] != values[:-1]])

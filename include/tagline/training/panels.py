@@ -1,0 +1,95 @@
+"""Panels: the tags of customers at past instants, each with what happened after it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tagline.definitions.model import Panels
+from tagline.definitions.types import DataType
+
+Array = np.ndarray[Any, np.dtype[np.float64]]
+
+NUMBERS = frozenset({DataType.INTEGER, DataType.NUMBER})
+CATEGORIES = frozenset({DataType.BOOLEAN, DataType.TEXT})
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The instants that a training looks at; `trained` is newest first."""
+
+    holdout: datetime
+    trained: tuple[datetime, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The labelled customers of a population at one instant.
+
+    `rows` has a column per feature and one named as the plain rule's tag, ordered by customer;
+    `label` is 1 where the predicted thing happened and 0 where it did not.
+    """
+
+    as_of: datetime
+    customers: np.ndarray[Any, np.dtype[Any]]
+    rows: pd.DataFrame
+    label: Array
+
+    @property
+    def positives(self) -> int:
+        """How many customers the predicted thing happened to."""
+        return int(self.label.sum())
+
+    @property
+    def digest(self) -> str:
+        """A short digest of the content: the same customers, values and labels give the same."""
+        hashed = hashlib.sha256(self.as_of.isoformat().encode())
+        frame = self.rows.assign(customer_id=self.customers, label=self.label)
+        hashed.update(json.dumps(list(frame.columns)).encode())
+        hashed.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        return hashed.hexdigest()[:16]
+
+
+def schedule(panels: Panels, horizon: timedelta, as_of: datetime) -> Schedule:
+    """The holdout's instant, one horizon before as_of, and those of the panels trained on.
+
+    A panel is trained on only when its label horizon ends by the holdout's instant, so that
+    nothing that the holdout is asked to predict was ever seen.
+    """
+    holdout = as_of - horizon
+    earlier = (holdout - panels.every * step for step in range(1, panels.count))
+    return Schedule(holdout, tuple(at for at in earlier if at + horizon <= holdout))
+
+
+def typed_frame(table: pa.Table, types: Mapping[str, DataType]) -> pd.DataFrame:
+    """Columns as the pipeline reads them: numbers as floats, text and booleans as strings.
+
+    A missing number is NaN, a missing text or boolean is None.
+    """
+    columns: dict[str, Any] = {}
+    for slug, type_ in types.items():
+        column = table.column(slug)
+        if type_ in NUMBERS:
+            columns[slug] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        else:
+            texts = column.cast(pa.string()).to_pylist()
+            columns[slug] = pd.Series(texts, dtype=object)
+    return pd.DataFrame(columns, columns=list(types))
+
+
+def stack(panels: Sequence[Panel]) -> Panel:
+    """All rows of several panels as one, with the instant of the first."""
+    return Panel(
+        panels[0].as_of,
+        np.concatenate([panel.customers for panel in panels]),
+        pd.concat([panel.rows for panel in panels], ignore_index=True),
+        np.concatenate([panel.label for panel in panels]),
+    )

@@ -1,0 +1,95 @@
+"""Pictures of a judged model, as matplotlib figures for its MLflow run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tagline.training.evaluate import probability_bins
+from tagline.training.panels import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MODEL = "#1f6f8b"
+RULE = "#b5651d"
+GUIDE = "#b0b0b0"
+
+
+def figures(
+    label: Array, model: Array, rule: Array, weights: Mapping[str, float]
+) -> dict[str, Figure]:
+    """File name -> figure: ROC, calibration, lift, coefficients."""
+    return {
+        "roc.png": _roc(label, model, rule),
+        "calibration.png": _calibration(label, model),
+        "lift.png": _lift(label, model, rule),
+        "coefficients.png": _coefficients(weights),
+    }
+
+
+def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6, height), layout="constrained")  # no pyplot: nothing to close
+    axes = figure.subplots()
+    axes.set_title(title, loc="left")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _roc(label: Array, model: Array, rule: Array) -> Figure:
+    figure, axes = _axes("ROC on the holdout", "false positive rate", "true positive rate")
+    axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=1)
+    for score, colour, name in ((model, MODEL, "model"), (rule, RULE, "plain rule")):
+        order = np.argsort(-score, kind="stable")
+        ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+        hits = np.cumsum(label[order])[ends]
+        false = ends + 1 - hits
+        axes.plot(
+            np.r_[0, false / max(false[-1], 1)], np.r_[0, hits / max(hits[-1], 1)],
+            color=colour, label=name,
+        )  # fmt: skip
+    axes.legend(frameon=False)
+    return figure
+
+
+def _calibration(label: Array, model: Array) -> Figure:
+    figure, axes = _axes("Calibration on the holdout", "predicted rate", "actual rate")
+    bins = probability_bins(model)
+    sizes = np.bincount(bins)
+    kept = sizes > 0
+    predicted = np.bincount(bins, weights=model)[kept] / sizes[kept]
+    actual = np.bincount(bins, weights=label)[kept] / sizes[kept]
+    error = 1.96 * np.sqrt(actual * (1 - actual) / sizes[kept])
+    limit = float(max(predicted.max(), (actual + error).max()))
+    axes.plot([0, limit], [0, limit], color=GUIDE, linewidth=1)
+    axes.errorbar(predicted, actual, yerr=error, fmt="o-", color=MODEL, capsize=3)
+    return figure
+
+
+def _lift(label: Array, model: Array, rule: Array) -> Figure:
+    figure, axes = _axes("Lift on the holdout", "share of customers, highest first", "lift")
+    share = np.arange(1, len(label) + 1) / len(label)
+    shown = share >= 0.01
+    axes.axhline(1, color=GUIDE, linewidth=1)
+    for score, colour, name in ((model, MODEL, "model"), (rule, RULE, "plain rule")):
+        order = np.argsort(-score, kind="stable")
+        rate = np.cumsum(label[order]) / np.arange(1, len(label) + 1)
+        axes.plot(share[shown], rate[shown] / label.mean(), color=colour, label=name)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _coefficients(weights: Mapping[str, float]) -> Figure:
+    strongest = dict(list(weights.items())[:25])
+    figure, axes = _axes(
+        "Coefficients of the standardised inputs", "change of log odds per deviation", "",
+        height=1.2 + 0.26 * len(strongest),
+    )  # fmt: skip
+    axes.barh(list(strongest)[::-1], list(strongest.values())[::-1], color=MODEL)
+    axes.axvline(0, color=GUIDE, linewidth=1)
+    return figure

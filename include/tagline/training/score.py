@@ -1,0 +1,138 @@
+"""Scores a candidate with the champions that could have existed on its day."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tagline.compute import finish_candidate
+from tagline.definitions.tag import ModelTag
+from tagline.errors import ModelRefused
+from tagline.registry.schema import ModelVersion
+
+if TYPE_CHECKING:
+    from tagline.catalog import Catalog
+    from tagline.deployment import Deployment
+
+log = logging.getLogger(__name__)
+
+BATCH = 200_000
+SCHEMA = pa.schema(
+    [("customer_id", pa.string()), ("probability", pa.float64()), ("class", pa.bool_())]
+)
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """The finished candidate, the model versions in it, and what could not be scored."""
+
+    path: str
+    rows: int
+    models: Mapping[str, Mapping[str, Any]]  # version, mlflow_version, label_end_at, …
+    unavailable: Mapping[str, str]  # slug -> reason
+
+    def as_json(self) -> dict[str, Any]:
+        """The stage's output as later stages read it."""
+        return asdict(self)
+
+
+def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ScoreReport:
+    """Finish the candidate of stage `compute` with the outputs of the business's models.
+
+    Each model is its newest champion whose labels ended by as_of. Where there is none, or it was
+    trained on tags that have since changed their meaning, its tags are unavailable, with the
+    reason, and the rest of the candidate is finished all the same.
+    """
+    candidate = deployment.registry.stage(run_id, "compute")
+    folder = Path(candidate["path"]).parent
+    scores: dict[str, str] = {}
+    models: dict[str, dict[str, Any]] = {}
+    unavailable: dict[str, str] = {}
+    for model in deployment.catalog.models:
+        try:
+            version = serving_version(deployment, model, as_of)
+            target = str(folder / f"scores_{model}.parquet")
+            scored = _score_model(deployment, model, version, candidate["path"], target)
+        except ModelRefused as error:
+            log.warning("model %s does not score as of %s: %s", model, as_of.isoformat(), error)
+            unavailable |= dict.fromkeys(model_tags(deployment.catalog, model), str(error))
+            continue
+        scores[model] = target
+        models[model] = {
+            "version": version.id,
+            "mlflow_version": version.mlflow_version,
+            "label_end_at": version.label_end_at.isoformat(),
+            "trained_as_of": version.trained_as_of.isoformat(),
+            "run_url": version.run_url,
+            "scored": scored,
+        }
+    path = str(folder / "scored.parquet")
+    rows = finish_candidate(deployment, as_of, candidate["path"], scores, unavailable, path)
+    return ScoreReport(path, rows, models, {**candidate["unavailable"], **unavailable})
+
+
+def model_tags(catalog: Catalog, model: str) -> tuple[str, ...]:
+    """The tags that are outputs of a model."""
+    return tuple(
+        slug
+        for slug, tag in catalog.tags.items()
+        if isinstance(tag.definition, ModelTag) and tag.definition.model == model
+    )
+
+
+def serving_version(deployment: Deployment, model: str, as_of: datetime) -> ModelVersion:
+    """The champion that may serve as_of; ModelRefused with a plain reason where there is none."""
+    from tagline.training.inputs import tags_read
+
+    catalog = deployment.catalog
+    types = tags_read(catalog, catalog.models[model])
+    champion = deployment.registry.champion(model, as_of)
+    if champion is None or champion.model_uri is None:
+        raise ModelRefused(
+            f"no accepted version of model {model!r} whose labels ended by "
+            f"{as_of:%Y-%m-%d}; train it as of that day or before"
+        )
+    changed = sorted(
+        slug
+        for slug in {*types, *champion.features}
+        if slug not in types or champion.features.get(slug) != catalog.tags[slug].version
+    )
+    if changed:
+        raise ModelRefused(
+            f"model {model!r} was trained on other versions of {', '.join(changed)}; train it again"
+        )
+    return champion
+
+
+def _score_model(
+    deployment: Deployment, model: str, version: ModelVersion, candidate: str, target: str
+) -> int:
+    """Write (customer_id, probability, class) of the model's population; how many there are."""
+    from tagline.training.fit import probability
+    from tagline.training.inputs import population, tags_read
+    from tagline.training.panels import typed_frame
+    from tagline.training.tracking import load_pipeline
+
+    definition = deployment.catalog.models[model]
+    types = tags_read(deployment.catalog, definition)
+    features = {slug: types[slug] for slug in definition.features}
+    assert version.model_uri is not None
+    pipeline = load_pipeline(deployment.settings, version.model_uri)
+    table = population(
+        deployment.engine, candidate, types, definition.population, definition.features
+    )
+    with pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer:
+        for start in range(0, table.num_rows, BATCH):
+            part = table.slice(start, BATCH)
+            values = probability(pipeline, typed_frame(part, features))
+            columns = [part.column("customer_id").cast(pa.string()), pa.array(values)]
+            columns.append(pa.array(values >= definition.threshold))
+            writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
+    return int(table.num_rows)

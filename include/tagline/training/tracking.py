@@ -1,0 +1,200 @@
+"""MLflow: where runs are kept, and how a judged model gets there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from tagline.database import database_url
+from tagline.errors import ModelRefused
+from tagline.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+    from tagline.training.fit import Fitted
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+REQUIREMENTS = ("scikit-learn", "numpy", "pandas", "skops", "mlflow")
+# of MLflow itself, for every process that imports it or runs its server
+ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_CONFIGURE_LOGGING": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything about one judged training that its MLflow run shows."""
+
+    model: str
+    run_name: str
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Where a training went: its run, and the registered version if a model was fitted."""
+
+    run_id: str
+    run_url: str | None
+    version: str | None
+    model_uri: str | None
+
+
+def artifact_root(settings: Settings) -> str:
+    """The folder of all artifacts; the MLflow server's --default-artifact-root.
+
+    Clients and server use the files directly (--no-serve-artifacts).
+    """
+    return str(settings.home_path / "mlflow" / "artifacts")
+
+
+def tracking_uri(settings: Settings) -> str:
+    """The MLflow server of the settings, or else the MLflow database; its --backend-store-uri."""
+    return settings.mlflow_url or database_url(settings, "mlflow")
+
+
+def registered_name(settings: Settings, model: str) -> str:
+    """The name of a model's experiment and of its registered model."""
+    return f"{settings.business}.{model}"
+
+
+def open_client(settings: Settings) -> MlflowClient:
+    """MLflow, quiet, without telemetry, pointed at this deployment's tracking."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    import mlflow
+
+    uri = tracking_uri(settings)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    return mlflow.MlflowClient(uri, uri)
+
+
+def track(
+    settings: Settings, record: Record, fitted: Fitted | None, example: pd.DataFrame
+) -> Tracked:
+    """Keep one training as an MLflow run, its model registered under the alias challenger."""
+    client = open_client(settings)
+    import mlflow
+
+    experiment = _experiment(settings, client, record.model)
+    mlflow.set_experiment(experiment_id=experiment)
+    with mlflow.start_run(run_name=record.run_name, tags=dict(record.tags)) as run:
+        mlflow.log_params(dict(record.params))
+        mlflow.log_metrics(dict(record.metrics))
+        for name, document in record.documents.items():
+            mlflow.log_dict(dict(document), name)
+        for name, figure in record.figures.items():
+            mlflow.log_figure(figure, f"plots/{name}")
+        uri = None if fitted is None else _log_model(fitted, example)
+    number = None
+    if uri is not None:
+        number = _register(client, settings, record, uri, run.info.run_id)
+        uri = f"models:/{registered_name(settings, record.model)}/{number}"
+    url = None
+    if settings.mlflow_url:
+        server = settings.mlflow_url.rstrip("/")
+        url = f"{server}/#/experiments/{experiment}/runs/{run.info.run_id}"
+    return Tracked(run.info.run_id, url, number, uri)
+
+
+def promote(settings: Settings, model: str, number: str) -> None:
+    """Give a registered version the alias champion."""
+    client = open_client(settings)
+    client.set_registered_model_alias(registered_name(settings, model), CHAMPION, number)
+
+
+def load_pipeline(settings: Settings, model_uri: str) -> Any:
+    """The fitted pipeline of a registered version; ModelRefused when it cannot be read."""
+    open_client(settings)
+    import mlflow
+    import mlflow.sklearn
+
+    try:
+        with _quiet():
+            return mlflow.sklearn.load_model(model_uri)
+    except (mlflow.MlflowException, OSError) as error:
+        raise ModelRefused(
+            f"model {model_uri} cannot be loaded from MLflow ({error}); train it again"
+        ) from error
+
+
+def _experiment(settings: Settings, client: MlflowClient, model: str) -> str:
+    """The experiment's id, created or restored where needed."""
+    from mlflow import MlflowException
+
+    name = registered_name(settings, model)
+    if client.get_experiment_by_name(name) is None:
+        try:
+            client.create_experiment(name, artifact_location=f"{artifact_root(settings)}/{name}")
+        except MlflowException:  # another process was quicker
+            if client.get_experiment_by_name(name) is None:
+                raise
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
+
+
+def _log_model(fitted: Fitted, example: pd.DataFrame) -> str:
+    import mlflow.sklearn
+    from mlflow.models import infer_signature
+
+    with _quiet():
+        signature = infer_signature(example, fitted.probability(example))
+        info = mlflow.sklearn.log_model(
+            fitted.pipeline,
+            name="model",
+            signature=signature,
+            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            pyfunc_predict_fn="predict_proba",
+            serialization_format="skops",
+        )
+    return str(info.model_uri)
+
+
+def _register(
+    client: MlflowClient, settings: Settings, record: Record, uri: str, run_id: str
+) -> str:
+    from mlflow import MlflowException
+
+    name = registered_name(settings, record.model)
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    created = client.create_model_version(name, uri, run_id=run_id, tags=dict(record.tags))
+    client.set_registered_model_alias(name, CHALLENGER, created.version)
+    return str(created.version)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without MLflow's advice on integer columns and pickles, which is not about our models."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
