@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tagline.registry import Registry
 from tagline.settings import Settings
+
+if TYPE_CHECKING:
+    from tagline.deployment import Deployment
 
 _numbers = count(1)
 
@@ -62,3 +69,160 @@ def drop_databases(settings: Settings) -> None:
             connection.execute(
                 text(f'drop database if exists "{settings.business}_{name}" with (force)')
             )
+
+
+@dataclass(frozen=True)
+class SmallShop:
+    """A deployment with real databases, lake and engine, and a catalog of a few tags.
+
+    Its runs are made by hand: `audited` stands for the stages from compute to gate.
+    """
+
+    deployment: Deployment
+    folder: Path
+
+    def audited(
+        self,
+        run_id: str,
+        as_of: datetime,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        verdict: str = "pass",
+        reasons: Sequence[str] = (),
+        withheld: Mapping[str, str] | None = None,
+        unavailable: Mapping[str, str] | None = None,
+    ) -> str:
+        """A run that is ready to be released, with these rows as its candidate; its file."""
+        import pyarrow
+        import pyarrow.parquet as parquet
+
+        path = self.folder / f"{run_id}-{next(_numbers)}.parquet"
+        columns = [name for name in CANDIDATE if any(name in row for row in rows)]
+        schema = pyarrow.schema(
+            [("customer_id", pyarrow.string()), ("as_of", pyarrow.timestamp("us", "UTC"))]
+            + [(name, CANDIDATE[name]) for name in columns]
+        )
+        table = pyarrow.Table.from_pylist([dict(row, as_of=as_of) for row in rows], schema)
+        parquet.write_table(table, path)
+        registry, at = self.deployment.registry, datetime(2017, 12, 1, tzinfo=UTC)
+        tags = self.deployment.catalog.tags
+        registry.start_run(run_id, as_of, at)
+        registry.save_stage(run_id, "compute", {"path": str(path), "rows": len(rows)}, 0.1)
+        scored = {"path": str(path), "rows": len(rows), "models": {}}
+        registry.save_stage(run_id, "score", scored | {"unavailable": unavailable or {}}, 0.1)
+        registry.save_stage(run_id, "audit", {"tags": {}}, 0.1)
+        verdicts = {
+            slug: {"verdict": "withhold", "reasons": [withheld[slug]]}
+            if withheld and slug in withheld
+            else {"verdict": "pass", "reasons": []}
+            for slug in tags
+        }
+        gate = {"verdict": verdict, "reasons": list(reasons), "tags": verdicts}
+        registry.save_stage(run_id, "gate", gate, 0.1)
+        return str(path)
+
+
+def _candidate_types() -> dict[str, Any]:
+    import pyarrow
+
+    return {
+        "recency_days": pyarrow.int64(),
+        "order_amount_90d": pyarrow.float64(),
+        "segment": pyarrow.string(),
+        "segment__case": pyarrow.int64(),
+        "top_products": pyarrow.list_(pyarrow.string()),
+        "lapse_probability": pyarrow.float64(),
+    }
+
+
+CANDIDATE = _candidate_types()
+COMMON = {"name": {"en": "A", "zh": "甲"}, "owner": "crm", "description": "Made for a test."}
+TAGS: dict[str, dict[str, Any]] = {
+    "recency_days": {
+        "kind": "statistic",
+        "type": "integer",
+        "table": "orders",
+        "value": "min(1)",
+        "critical": True,
+        "description": "Whole days since the last order.",
+    },
+    "order_amount_90d": {
+        "kind": "statistic",
+        "type": "number",
+        "table": "orders",
+        "value": "sum(amount)",
+    },
+    "segment": {
+        "kind": "rule",
+        "type": "text",
+        "cases": [
+            {
+                "when": "recency_days > 60",
+                "value": "dormant",
+                "because": "no order for {recency_days} days, {order_amount_90d} before",
+            }
+        ],
+        "otherwise": {"value": "active", "because": "ordered {recency_days} days ago"},
+    },
+    "top_products": {
+        "kind": "statistic",
+        "type": "list of text",
+        "table": "orders",
+        "by": "product",
+        "pick": "top(count(*), 2)",
+    },
+    "lapse_probability": {
+        "kind": "model",
+        "type": "number",
+        "model": "lapse_risk",
+        "output": "probability",
+    },
+}
+
+
+@pytest.fixture
+def shop(settings: Settings, registry: Registry, tmp_path: Path) -> SmallShop:
+    """See SmallShop."""
+    from pydantic import TypeAdapter
+
+    from tagline.definitions import AnyTag, Standard
+    from tagline.engines import open_engine
+    from tagline.lake import open_lake
+
+    definitions = {
+        slug: TypeAdapter(AnyTag).validate_python(COMMON | own) for slug, own in TAGS.items()
+    }
+    tags = {
+        slug: SimpleNamespace(slug=slug, definition=definition, version="v1")
+        for slug, definition in definitions.items()
+    }
+    registry.remember_tags(
+        {slug: ("v1", d.model_dump(mode="json", by_alias=True)) for slug, d in definitions.items()},
+        datetime(2017, 9, 1, tzinfo=UTC),
+        "automatic",
+    )
+    standard = Standard.model_validate(
+        {
+            "description": "Days without an order that are long.",
+            "type": "integer",
+            "values": [{"from": "2017-01-01", "value": 60}, {"from": "2017-10-02", "value": 5}],
+        }
+    )
+    catalog = SimpleNamespace(
+        tags=tags,
+        unavailable={"machine_hours": "the business has no table machine_days"},
+        standards={"long_without_order": standard},
+        definition=SimpleNamespace(ends_on=None),
+        day=lambda as_of: as_of.date(),
+        midnight=lambda day: datetime(day.year, day.month, day.day, tzinfo=UTC),
+    )
+    deployment = SimpleNamespace(
+        settings=settings,
+        catalog=catalog,
+        registry=registry,
+        lake=open_lake(settings),
+        engine=open_engine(settings),
+    )
+    folder = tmp_path / "candidates"
+    folder.mkdir()
+    return SmallShop(cast("Deployment", deployment), folder)

@@ -148,6 +148,7 @@ class Release(Base):
 
     `files` names the Parquet files per subject; `tags` says per slug its version, its state
     (current, withheld, unavailable) and the as_of of its values; `gate` holds the verdicts.
+    `candidate` is the file that it was made from: a retried release makes no second row of it.
     """
 
     __tablename__ = "releases"
@@ -157,6 +158,7 @@ class Release(Base):
     created_at: Mapped[datetime]
     activated_at: Mapped[datetime | None]
     run_id: Mapped[str]
+    candidate: Mapped[str | None]
     supersedes_id: Mapped[int | None] = mapped_column(ForeignKey("releases.id"))
     customers: Mapped[int]
     files: Mapped[dict[str, Any]]

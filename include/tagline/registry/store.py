@@ -68,17 +68,23 @@ class Registry:
             yield session
 
     @contextmanager
+    def exclusive(self, name: str) -> Iterator[Session]:
+        """A transaction that holds the lock `name`; others that want it wait for its end."""
+        with self.session() as session:
+            if session.get(Lock, name) is None:
+                session.execute(insert(Lock).values(name=name).on_conflict_do_nothing())
+        with self.session() as session:
+            session.execute(select(Lock.name).where(Lock.name == name).with_for_update())
+            yield session
+
+    @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Hold the lock `name` for the block, across processes; others wait.
 
         The lock is a row locked in a transaction of its own, so it ends with its process. It is
         not reentrant.
         """
-        with self.session() as session:
-            if session.get(Lock, name) is None:
-                session.execute(insert(Lock).values(name=name).on_conflict_do_nothing())
-        with self.session() as session:
-            session.execute(select(Lock.name).where(Lock.name == name).with_for_update())
+        with self.exclusive(name):
             yield
 
     # Runs

@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("activated_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("candidate", sa.Text(), nullable=True),
         sa.Column("supersedes_id", sa.BigInteger(), nullable=True),
         sa.Column("customers", sa.BigInteger(), nullable=False),
         sa.Column("files", postgresql.JSONB(), nullable=False),

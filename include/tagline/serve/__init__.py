@@ -1,0 +1,1 @@
+"""Reading released tags: profiles of customers, audiences, exports."""

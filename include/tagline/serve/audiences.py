@@ -1,0 +1,99 @@
+"""Audiences 人群: the customers of a release for whom a condition over tags is true."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from tagline.definitions.business import Standard
+from tagline.expressions import Scope, parse_condition
+from tagline.registry.schema import Release
+from tagline.serve.exports import check_target, tags_sql
+from tagline.serve.released import relation_of, tag_columns, wanted_release
+
+if TYPE_CHECKING:
+    from tagline.deployment import Deployment
+
+
+@dataclass(frozen=True)
+class Audience:
+    """A condition over the tags of one release, checked and ready for the engine."""
+
+    text: str
+    condition: str  # DuckDB SQL
+    release: Release
+
+
+def audience(
+    deployment: Deployment, expression: str, as_of: datetime | None = None
+) -> dict[str, Any]:
+    """The size of an audience: `{count, expression, as_of, release, milliseconds}`.
+
+    A customer for whom the condition is unknown (null) is not counted.
+    """
+    chosen = choose(deployment, expression, as_of)
+    began = time.perf_counter()
+    found = _fetch(deployment, chosen, "count(*)")
+    return {
+        "count": found[0],
+        "expression": expression,
+        "as_of": chosen.release.as_of.isoformat(),
+        "release": chosen.release.id,
+        "milliseconds": round((time.perf_counter() - began) * 1000, 3),
+    }
+
+
+def ids(deployment: Deployment, expression: str, as_of: datetime | None = None) -> list[str]:
+    """The customers of an audience, in order of their ids."""
+    chosen = choose(deployment, expression, as_of)
+    return [str(found) for found in _fetch(deployment, chosen, "customer_id", "customer_id")]
+
+
+def export_audience(
+    deployment: Deployment, expression: str, path: str, as_of: datetime | None = None
+) -> int:
+    """Write the released tags of an audience to a Parquet file; the number of customers."""
+    check_target(path)
+    chosen = choose(deployment, expression, as_of)
+    sql = tags_sql(chosen.release, chosen.condition)
+    return deployment.engine.write(sql, {"tags": relation_of(chosen.release)}, path)
+
+
+def choose(deployment: Deployment, expression: str, as_of: datetime | None) -> Audience:
+    """The audience of an expression in the live release or that of an as_of.
+
+    Only tags of the release and standard values may be named; the expression is checked before
+    an engine sees any of it.
+    """
+    import sqlglot.expressions as exp
+
+    release = wanted_release(deployment.registry, as_of)
+    catalog = deployment.catalog
+    standards = {name: standard.type for name, standard in catalog.standards.items()}
+    parsed = parse_condition(expression, Scope(tag_columns(release), standards))
+    day = catalog.day(release.as_of)
+    tree = parsed.rewritten(
+        lambda name: exp.column(name, quoted=True),
+        lambda name: exp.convert(_standard_value(catalog.standards, name, day)),
+    )
+    return Audience(expression, tree.sql(dialect="duckdb", comments=False), release)
+
+
+def _standard_value(standards: Mapping[str, Standard], name: str, day: date) -> Any:
+    """The value that a standard has on a business day, null before its first one."""
+    held = [value for value in standards[name].values if value.from_ <= day]
+    return max(held, key=lambda value: value.from_).value if held else None
+
+
+def _fetch(
+    deployment: Deployment, chosen: Audience, what: str, order: str | None = None
+) -> list[Any]:
+    sql = f"SELECT {what} AS found FROM tags WHERE {chosen.condition}"
+    if order is not None:
+        sql += f" ORDER BY {order}"
+    table = deployment.engine.fetch(sql, {"tags": relation_of(chosen.release)})
+    found: list[Any] = table.column("found").to_pylist()
+    return found

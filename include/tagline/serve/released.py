@@ -1,0 +1,97 @@
+"""The files and columns of a release, and which release a reader means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from tagline.definitions.types import DataType
+from tagline.engines import Relation
+from tagline.errors import ReleaseRefused, TaglineError
+from tagline.registry.schema import Release
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from tagline.registry import Registry
+
+SUBJECT = "customer"
+KEYS = ("customer_id", "as_of")
+CASE = "__case"  # ends the hidden column that says which case of a rule held
+
+
+def wanted_release(registry: Registry, as_of: datetime | None) -> Release:
+    """The active release of an as_of, or the live one; refused with the way to make one."""
+    found = registry.live() if as_of is None else registry.release_at(as_of)
+    if found is not None:
+        return found
+    if as_of is None:
+        raise ReleaseRefused(
+            "nothing is released yet; make a release with `tagline run --as-of YYYY-MM-DD`"
+        )
+    known = [r.as_of for r in registry.releases() if r.status == "active"]
+    near = min(known, key=lambda instant: abs(instant - as_of), default=None)
+    hint = f" The nearest is as of {near.isoformat()}." if near else ""
+    raise ReleaseRefused(
+        f"no active release as of {as_of.isoformat()}; make one with "
+        f"`tagline run --as-of`, or see `tagline releases`.{hint}"
+    )
+
+
+def files_of(release: Release) -> tuple[str, ...]:
+    """The Parquet files of the customers' tags."""
+    return tuple(release.files[SUBJECT])
+
+
+def relation_of(release: Release) -> Relation:
+    """The released table as an engine reads it, with its hidden columns."""
+    files = files_of(release)
+    return Relation(files, file_columns(files[0]))
+
+
+def tag_columns(release: Release) -> dict[str, DataType]:
+    """The released tags that have values, with their types, in the file's order."""
+    columns = file_columns(files_of(release)[0])
+    return {
+        name: type_
+        for name, type_ in columns.items()
+        if name not in KEYS and not name.endswith(CASE)
+    }
+
+
+@lru_cache(maxsize=256)
+def file_columns(path: str) -> Mapping[str, DataType]:
+    """The columns of a Parquet file; released files never change."""
+    import pyarrow.parquet as parquet
+
+    try:
+        schema = parquet.read_schema(path)
+    except FileNotFoundError as error:
+        raise TaglineError(
+            f"the released file {path} is gone; run its day again with `tagline run --as-of`"
+        ) from error
+    return {field.name: _data_type(path, field) for field in schema}
+
+
+def _data_type(path: str, field: pyarrow.Field) -> DataType:
+    from pyarrow import types
+
+    kind = field.type
+    for is_type, data_type in (
+        (types.is_boolean, DataType.BOOLEAN),
+        (types.is_integer, DataType.INTEGER),
+        (types.is_floating, DataType.NUMBER),
+        (types.is_decimal, DataType.NUMBER),
+        (types.is_string, DataType.TEXT),
+        (types.is_large_string, DataType.TEXT),
+        (types.is_date, DataType.DATE),
+        (types.is_timestamp, DataType.TIMESTAMP),
+        (types.is_list, DataType.TEXT_LIST),
+        (types.is_large_list, DataType.TEXT_LIST),
+        (types.is_null, DataType.TEXT),
+    ):
+        if is_type(kind):
+            return data_type
+    raise TaglineError(f"{path}: column {field.name!r} has the unknown type {kind}")
