@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused, UnknownName
 from tagline.registry.schema import ModelVersion
-from tagline.training.evaluate import RESAMPLES, SEED, Interval, evaluate
-from tagline.training.fit import Fitted, fit, probability
+from tagline.training.evaluate import RESAMPLES, SEED
+from tagline.training.fit import probability
 from tagline.training.inputs import load_panel, tags_read
 from tagline.training.panels import Array, Panel, Schedule, schedule, stack
 from tagline.training.plots import figures
 from tagline.training.tracking import Record, Tracked, load_pipeline, promote, track
-from tagline.training.verdict import Verdict, enough, judge, leaks, rule_score
+from tagline.training.verdict import Outcome, Verdict, assess
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -50,16 +49,6 @@ class TrainReport:
     def as_json(self) -> dict[str, Any]:
         """Plain values; instants in ISO 8601."""
         return {**asdict(self), "as_of": self.as_of.isoformat(), "reasons": list(self.reasons)}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A judged training: without a model where the data could not carry one."""
-
-    fitted: Fitted | None
-    verdict: Verdict
-    metrics: Mapping[str, Interval]
-    scores: tuple[Array, Array] | None  # of the model and of the plain rule, on the holdout
 
 
 def train(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> TrainReport:
@@ -121,34 +110,6 @@ def model_definition(catalog: Catalog, model: str) -> ModelDefinition:
         return catalog.models[model]
     except KeyError:
         raise UnknownName("model", model, catalog.models) from None
-
-
-def assess(
-    definition: ModelDefinition,
-    features: Mapping[str, DataType],
-    training: Panel,
-    holdout: Panel,
-    champion: Array | None = None,
-) -> Outcome:
-    """Fit every candidate, keep the one that fits the holdout best, and judge it.
-
-    Where the data cannot carry a model nothing is fitted, and the verdict says why.
-    """
-    lacking = enough(definition.gate, training, holdout)
-    if lacking:
-        return Outcome(None, Verdict(lacking), {}, None)
-    rule = rule_score(definition.rule, holdout.rows)
-    judged = []
-    for kind in definition.candidates:
-        fitted = fit(kind, features, training)
-        scores = fitted.probability(holdout.rows)
-        judged.append((fitted, scores, evaluate(holdout.label, scores, rule, champion)))
-    fitted, scores, metrics = min(judged, key=lambda one: one[2]["log_loss"].value)
-    reasons = (
-        *leaks(definition.gate, features, training, holdout),
-        *judge(definition.gate, metrics),
-    )
-    return Outcome(fitted, Verdict(reasons), metrics, (scores, rule))
 
 
 def _champion_scores(
@@ -297,7 +258,8 @@ def _register(
 def _definition_digest(catalog: Catalog, definition: ModelDefinition) -> str:
     """A digest of what the definition means, with its label's SQL."""
     meaning = definition.model_dump(mode="json", exclude={"name", "description", "owner"})
-    return _digest([meaning, catalog.label_sql(definition.label)])
+    label = catalog.label_sql(definition.label)
+    return _digest([meaning, label.tree.sql(dialect="duckdb", comments=False)])
 
 
 def _digest(value: Any) -> str:

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from tagline.definitions.model import ModelGate, PlainRule
+from tagline.definitions.model import ModelDefinition, ModelGate, PlainRule
 from tagline.definitions.types import DataType
-from tagline.training.evaluate import Interval, roc_auc
+from tagline.errors import ModelRefused
+from tagline.training.evaluate import Interval, evaluate, roc_auc
+from tagline.training.fit import Fitted, fit
 from tagline.training.panels import NUMBERS, Array, Panel
 
 
@@ -30,6 +32,44 @@ class Verdict:
     def word(self) -> str:
         """accepted or refused, as the registry writes it."""
         return "accepted" if self.accepted else "refused"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A judged training: without a model where the data could not carry one."""
+
+    fitted: Fitted | None
+    verdict: Verdict
+    metrics: Mapping[str, Interval]
+    scores: tuple[Array, Array] | None  # of the model and of the plain rule, on the holdout
+
+
+def assess(
+    definition: ModelDefinition,
+    features: Mapping[str, DataType],
+    training: Panel,
+    holdout: Panel,
+    champion: Array | None = None,
+) -> Outcome:
+    """Fit every candidate, keep the one that fits the holdout best, and judge it.
+
+    Where the data cannot carry a model nothing is fitted, and the verdict says why.
+    """
+    lacking = enough(definition.gate, training, holdout)
+    if lacking:
+        return Outcome(None, Verdict(lacking), {}, None)
+    rule = rule_score(definition.rule, holdout.rows)
+    judged = []
+    for kind in definition.candidates:
+        fitted = fit(kind, features, training)
+        scores = fitted.probability(holdout.rows)
+        judged.append((fitted, scores, evaluate(holdout.label, scores, rule, champion)))
+    fitted, scores, metrics = min(judged, key=lambda one: one[2]["log_loss"].value)
+    reasons = (
+        *leaks(definition.gate, features, training, holdout),
+        *judge(definition.gate, metrics),
+    )
+    return Outcome(fitted, Verdict(reasons), metrics, (scores, rule))
 
 
 def enough(gate: ModelGate, training: Panel, holdout: Panel) -> tuple[str, ...]:
@@ -104,8 +144,13 @@ def judge(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
 
 def rule_score(rule: PlainRule, rows: pd.DataFrame) -> Array:
     """The plain rule's tag as a score where high means positive; a missing one scores lowest."""
-    values = pd.to_numeric(rows[rule.tag].replace({"true": 1, "false": 0}))
-    score: Array = values.to_numpy(dtype=float)
+    values = rows[rule.tag].replace({"true": 1, "false": 0})
+    try:
+        score: Array = values.to_numpy(dtype=float)
+    except ValueError:
+        raise ModelRefused(
+            f"the plain rule's tag {rule.tag!r} is a text, which has no order; name a number"
+        ) from None
     if rule.high_means == "negative":
         score = -score
     return np.where(np.isnan(score), -np.inf, score)
