@@ -1,0 +1,56 @@
+# Python 3.11 (to 3.13) and make are all that is needed; `make` alone lists the targets.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
+	&& echo $$p && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+ifdef BUSINESS
+export TAGLINE_BUSINESS := $(BUSINESS)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help .venv demo up test test-fast check lock bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+.venv: $(INSTALLED) ## Create .venv from the lock (once)
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Tagline needs Python 3.11 to 3.13; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Installing the packages of requirements.txt into .venv; this takes a minute or two."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## A real shop's customers, tagged by a real Airflow (ONCE=1: stop after the summary; BUSINESS=name)
+	@exec $(BIN)/python -m tagline.servers demo $(if $(ONCE),--once)
+
+up: $(INSTALLED) ## Start PostgreSQL, Airflow and MLflow for daily work (BUSINESS=name)
+	@exec $(BIN)/python -m tagline.servers up
+
+test: $(INSTALLED) ## All tests, on real servers
+	$(BIN)/pytest
+
+test-fast: $(INSTALLED) ## The tests that need no server
+	$(BIN)/pytest -m "not slow"
+
+check: $(INSTALLED) ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: ## Compile requirements.txt from pyproject.toml
+	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && $(PYTHON) -m venv $$folder \
+	&& $$folder/bin/pip install --quiet --disable-pip-version-check uv \
+	&& $$folder/bin/uv pip compile --universal --python-version 3.11 --group dev --no-header \
+		--quiet --output-file requirements.txt pyproject.toml
+
+bench: $(INSTALLED) ## Seconds and peak memory of each stage on the full data
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove caches and the environment; state in .tagline stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,36 @@
+"""### The models behind the predicted tags, once a week
+
+Brings the lake up to as_of, as `customer_tags` does, and then trains each model of the business:
+features and labels are worked out at several past instants, a logistic regression is fitted on
+the older ones and judged on the newest against a plain rule and the present champion. The gate
+promotes it or refuses it with the reason; a refusal is an outcome, not a failure.
+
+Each training task links to its MLflow run: plots, metrics with intervals, inputs. A promoted
+model serves as_of instants from its own as_of on.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, chain
+
+from tagline_airflow.calendar import business_calendar
+from tagline_airflow.operators import DEFAULTS
+from tagline_airflow.steps import AS_OF, clean, extract, step, train
+
+calendar = business_calendar()
+
+with DAG(
+    "tag_models",
+    description="Trains, judges and promotes the models behind the predicted tags, once a week.",
+    doc_md=__doc__,
+    tags=["tagline", calendar.business],
+    default_args={**DEFAULTS, "owner": "crm"},
+    params={"as_of": AS_OF},
+    **calendar.weekly(),
+):
+    chain(
+        extract(),
+        clean(),
+        step("check", "tagline.quality:check"),
+        train(),
+    )

@@ -1,0 +1,168 @@
+"""Child processes: started with a log file each, watched, and stopped with all they started."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import psutil  # type: ignore[import-untyped]
+
+from tagline.errors import TaglineError
+
+_PATIENCE = 10.0  # seconds between asking a child to end and ending it
+
+
+class ServerFailed(TaglineError):
+    """A server did not start, or ended by itself; the message has the end of its log."""
+
+
+@dataclass(frozen=True)
+class _Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+class Supervisor:
+    """Runs children until the with-block ends, however it ends.
+
+    Each child is the leader of a session of its own: Ctrl-C reaches only this process, and
+    everything that a child has started is found by its session and stopped with it.
+    """
+
+    def __init__(self, environment: Mapping[str, str], logs: Path) -> None:
+        self._environment = dict(environment)
+        self._logs = logs
+        self._children: list[_Child] = []
+
+    def __enter__(self) -> Supervisor:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with _signals_ignored():
+            for child in reversed(self._children):
+                _end_session(child.process)
+            self._children.clear()
+
+    def start(self, name: str, *module: str) -> None:
+        """Start `python -m module…`, its output appended to <logs>/<name>.log."""
+        log = self._logs / f"{name}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        self._children.append(_Child(name, process, log))
+
+    def complete(self, name: str, *module: str) -> None:
+        """Run `python -m module…` to its end; raises ServerFailed unless it succeeds."""
+        self.start(name, *module)
+        child = self._children.pop()
+        try:
+            if child.process.wait() != 0:
+                raise _failure(child)
+        finally:
+            _end_session(child.process)
+
+    def watch(self) -> None:
+        """Raise ServerFailed if a child has ended by itself."""
+        for child in self._children:
+            if child.process.poll() is not None:
+                raise _failure(child)
+
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 120) -> None:
+        """Wait for `ready`, watching the children; raises ServerFailed after `seconds`."""
+        limit = time.monotonic() + seconds
+        while not ready():
+            self.watch()
+            if time.monotonic() > limit:
+                raise ServerFailed(
+                    f"{what} did not happen within {seconds:.0f} s; see the logs in {self._logs}"
+                )
+            time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP interrupt like Ctrl-C, so that every block is left properly."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def _signals_ignored() -> Iterator[None]:
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_session(leader: subprocess.Popen[bytes]) -> None:
+    """Ask the leader to end; end what is left of its session after a while."""
+    if leader.poll() is None:
+        leader.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            leader.wait(_PATIENCE)
+    left = [process for process in psutil.process_iter() if _session(process.pid) == leader.pid]
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    leader.wait()
+    psutil.wait_procs(left, timeout=_PATIENCE)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
+
+
+def _failure(child: _Child) -> ServerFailed:
+    lines = child.log.read_text(errors="replace").splitlines()[-15:]
+    return ServerFailed(
+        f"{child.name} ended with exit code {child.process.returncode}. The end of {child.log}:\n"
+        + "\n".join(f"  {line}" for line in lines)
+    )
+
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """On Linux, ask the kernel to end this child when the supervisor is killed outright."""
+    if _LIBC is not None:
+        _LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

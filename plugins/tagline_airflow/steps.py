@@ -1,0 +1,94 @@
+"""The steps of a day, as task groups and tasks to be chained in a DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Param, TaskGroup
+
+from tagline_airflow.operators import CoreOperator, ReleaseOperator, StartOperator, TrainOperator
+
+if TYPE_CHECKING:
+    from tagline.deployment import Deployment
+
+AS_OF = Param(
+    None,
+    type=["null", "string"],
+    format="date",
+    title="as_of",
+    description="Midnight at the start of this day; without it the end of the run's interval.",
+)
+
+
+def step(name: str, calls: str, **options: Any) -> CoreOperator:
+    """One task that calls `module:function(deployment, run_id, as_of, at)` and logs its report."""
+    return CoreOperator(task_id=name, calls=calls, **options)
+
+
+def extract() -> TaskGroup:
+    """Start the run and bring every source table up to its as_of, a mapped task per table."""
+    return _per_table("extract", StartOperator, "source_tables", "tagline.extract:extract")
+
+
+def clean() -> TaskGroup:
+    """See that there is data for the day, then clean each canonical table in a mapped task."""
+    return _per_table("clean", CoreOperator, "canonical_tables", "tagline.clean:clean")
+
+
+def _per_table(name: str, plan: type[CoreOperator], lists: str, calls: str) -> TaskGroup:
+    with TaskGroup(name) as group:
+        tables = plan(task_id="plan", calls=f"{__name__}:{lists}")
+        CoreOperator.partial(
+            task_id="table", calls=calls, map_index_template="{{ task.table }}"
+        ).expand(table=tables.output)
+    return group
+
+
+def release() -> ReleaseOperator:
+    """Release what the gate has passed; emits the asset tagline://release."""
+    return ReleaseOperator(task_id="release")
+
+
+def train() -> TaskGroup:
+    """Train, judge and promote each model of the business, a mapped task per model."""
+    with TaskGroup("train") as group:
+        models = CoreOperator(task_id="plan", calls=f"{__name__}:models")
+        trained = TrainOperator.partial(
+            task_id="model", map_index_template="{{ task.model }}"
+        ).expand(model=models.output)
+        trained >> step("finish", f"{__name__}:finish", trigger_rule="none_failed")
+    return group
+
+
+def source_tables(
+    deployment: Deployment, run_id: str, as_of: datetime, at: datetime
+) -> Sequence[str]:
+    """The source tables to extract."""
+    from tagline.extract import source_tables
+
+    return source_tables(deployment.catalog)
+
+
+def canonical_tables(
+    deployment: Deployment, run_id: str, as_of: datetime, at: datetime
+) -> Sequence[str]:
+    """The canonical tables to clean; raises NoData if the sources do not reach the day."""
+    from tagline.clean import canonical_tables
+    from tagline.extract import require_data
+
+    require_data(deployment, run_id, as_of)
+    return canonical_tables(deployment.catalog)
+
+
+def models(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> Sequence[str]:
+    """The models to train."""
+    return tuple(deployment.catalog.models)
+
+
+def finish(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> Sequence[str]:
+    """End a training run in the registry; lists the models that may serve as_of."""
+    registry = deployment.registry
+    registry.finish_run(run_id, "trained", at)
+    return [name for name in deployment.catalog.models if registry.champion(name, as_of)]
