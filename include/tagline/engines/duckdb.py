@@ -32,7 +32,7 @@ class DuckDBEngine:
     def fetch(self, sql: str, relations: Mapping[str, Relation]) -> pyarrow.Table:
         """The rows of one SELECT, which reads the relations by their names."""
         with self._connection(relations) as connection:
-            return connection.execute(sql).to_arrow_table()
+            return connection.sql(sql).to_arrow_table()
 
     def write(self, sql: str, relations: Mapping[str, Relation], path: str) -> int:
         """Write the rows of one SELECT as a Parquet file at `path`; the number of rows."""
