@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from tagline.errors import TaglineError
 
