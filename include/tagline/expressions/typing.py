@@ -13,6 +13,8 @@ from tagline.errors import ExpressionError, did_you_mean
 from tagline.expressions import functions as known
 from tagline.expressions.functions import TS, B, D, I, N, T, Types
 
+OF_NUMBERS = "of_numbers"  # mark on a sum or average of numbers that are not integers
+
 _CASTS = {
     "BOOLEAN": B, "BIGINT": I, "INT": I, "DOUBLE": N, "TEXT": T, "VARCHAR": T, "DATE": D,
     "TIMESTAMP": TS,
@@ -109,8 +111,8 @@ class Typer:
             return _CASTS[target]
         if isinstance(node, exp.Count):
             return self._count(node)
-        if isinstance(node, exp.IgnoreNulls) and isinstance(node.this, exp.AnyValue):
-            return self._aggregate(lambda: self.type_of(node.this.this), node)
+        if isinstance(node, exp.IgnoreNulls):
+            return self._function(node.this)
         if isinstance(node, exp.Coalesce | exp.Greatest | exp.Least):
             return self._same(node, [node.this, *node.expressions])
         if isinstance(node, exp.Concat):
@@ -137,6 +139,8 @@ class Typer:
             self._want(value, allowed)
             for value, allowed in zip(given, signature.arguments, strict=False)
         ]
+        if isinstance(node, exp.Sum | exp.Avg) and types[0] is N:
+            node.meta[OF_NUMBERS] = True
         return types[signature.result] if isinstance(signature.result, int) else signature.result
 
     def _aggregate(self, inner: Callable[[], DataType | None], node: exp.Expr) -> DataType | None:

@@ -1,0 +1,240 @@
+"""Puts a query together: readers, statistics, then ranks and rules over the wide row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from sqlglot import exp
+
+from tagline.catalog import Catalog, Tag, case_column
+from tagline.compile.instant import Moment, instant, sql
+from tagline.compile.rows import POPULATION, Rows
+from tagline.compile.statistics import TableStatistics
+from tagline.definitions import (
+    DataType,
+    ExtractionTag,
+    ModelDefinition,
+    ModelTag,
+    RankTag,
+    RuleTag,
+    StatisticTag,
+)
+from tagline.errors import WrongUsage
+from tagline.meaning import literal
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A query with what it reads and returns.
+
+    `tables` are the stored tables with the columns read of each; `superseded` those whose
+    superseded versions it reads; `columns` what it returns, in order.
+    """
+
+    sql: str
+    tables: Mapping[str, tuple[str, ...]]
+    superseded: frozenset[str]
+    columns: Mapping[str, DataType]
+
+
+def compile_tags(
+    catalog: Catalog,
+    as_of: datetime,
+    slugs: Iterable[str] | None = None,
+    known_at: datetime | None = None,
+    changed: frozenset[str] | None = None,
+) -> Compiled:
+    """The wide table of tags as of an instant, without what needs a model's output.
+
+    `slugs` limits it to some tags (and returns only those); `changed` names the tables that
+    have superseded versions, where that is known.
+    """
+    moment = Moment(catalog, as_of, known_at)
+    wanted = list(slugs) if slugs is not None else list(catalog.tags)
+    tags = [tag for tag in catalog.closure(wanted) if not catalog.needs_model(tag.slug)]
+    if slugs is not None and (lost := set(wanted) - {tag.slug for tag in tags}):
+        raise WrongUsage(f"{', '.join(sorted(lost))}: made from a model's output")
+    rows = Rows(moment, changed)
+    population = rows.read(POPULATION, ("customer_id",))
+    ctes: dict[str, str] = {}
+    shown, joins = ["p.customer_id"], ""
+    ground = [tag for tag in tags if isinstance(tag.definition, ExtractionTag | StatisticTag)]
+    for table in dict.fromkeys(sorted(tag.table or "" for tag in ground)):
+        part = TableStatistics(moment, rows, table)
+        of_table = [tag for tag in ground if tag.table == table]
+        extractions = [tag for tag in of_table if isinstance(tag.definition, ExtractionTag)]
+        if extractions:
+            part.extract(extractions)
+        part.compile([tag for tag in of_table if isinstance(tag.definition, StatisticTag)])
+        ctes |= part.ctes
+        for name in part.joins:
+            joins += f"\n  LEFT JOIN {name} ON {name}.customer_id = p.customer_id"
+        for tag in of_table:
+            value: exp.Expr = exp.maybe_parse(part.values[tag.slug], dialect="duckdb")
+            shown.append(f'{sql(moment.cast(value, tag.definition.type))} AS "{tag.slug}"')
+    columns = ",\n    ".join(shown)
+    ctes["wide_0"] = f"SELECT\n    {columns}\n  FROM {population} AS p{joins}"
+    last = _levels(moment, ctes, [tag for tag in tags if tag not in ground], "wide_0")
+    kept = [tag for tag in tags if slugs is None or tag.slug in wanted]
+    return _assemble(moment, rows, ctes, last, kept)
+
+
+def compile_finish(
+    catalog: Catalog, as_of: datetime, missing: Iterable[str], scored: Iterable[str]
+) -> Compiled:
+    """The final candidate: relation `candidate` plus what is made from models' outputs.
+
+    Reads one relation `scores_<model>` (customer_id, probability, class) for each of `scored`.
+    Tags in `missing` have no column.
+    """
+    moment = Moment(catalog, as_of)
+    without = set(missing)
+    tags = [tag for tag in catalog.tags.values() if tag.slug not in without]
+    computed = [tag for tag in tags if not catalog.needs_model(tag.slug)]
+    later = [tag for tag in tags if catalog.needs_model(tag.slug)]
+    outputs = [tag for tag in later if isinstance(tag.definition, ModelTag)]
+    shown = ["c.customer_id"]
+    shown += [f'c."{column}"' for tag in computed for column in tag.columns]
+    for tag in outputs:
+        definition = cast(ModelTag, tag.definition)
+        column = "class" if definition.output == "class" else "probability"
+        shown.append(f'scores_{definition.model}."{column}" AS "{tag.slug}"')
+    joins = "".join(
+        f"\n  LEFT JOIN scores_{model} ON scores_{model}.customer_id = c.customer_id"
+        for model in sorted(scored)
+    )
+    columns = ",\n    ".join(shown)
+    ctes = {"wide_0": f"SELECT\n    {columns}\n  FROM candidate AS c{joins}"}
+    rest = [tag for tag in later if tag not in outputs]
+    last = _levels(moment, ctes, rest, "wide_0", {tag.slug for tag in (*computed, *outputs)})
+    return _assemble(moment, Rows(moment), ctes, last, tags)
+
+
+def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> Compiled:
+    """A model's label per customer: what happened from as_of up to its horizon."""
+    end = Moment(catalog, as_of).before(-model.horizon)
+    moment = Moment(catalog, end)
+    file = catalog.label_sql(model.label)
+    rows = Rows(moment)
+    for table in file.tables:
+        rows.read(table, catalog.tables[table].columns)
+    names = {
+        name: cast(exp.Expr, exp.maybe_parse(instant(at), dialect="duckdb"))
+        for name, at in (("as_of", as_of), ("horizon_end", end))
+    }
+    body = sql(file.bound(lambda table: f"{table}_rows", names))
+    columns = {"customer_id": DataType.TEXT, "label": DataType.BOOLEAN}
+    text = _with(rows.ctes(), f"SELECT customer_id, label FROM ({body}) AS labelled")
+    superseded = frozenset(table for table in rows.stored() if rows.reads_superseded(table))
+    return Compiled(text, rows.stored(), superseded, columns)
+
+
+def _levels(
+    moment: Moment,
+    ctes: dict[str, str],
+    tags: Sequence[Tag],
+    source: str,
+    known: set[str] | None = None,
+) -> str:
+    """Add ranks and rules, a query per level of dependency; the name of the last one."""
+    left = list(tags)
+    waiting = {tag.slug for tag in left}
+    number = 0
+    while left:
+        ready = [tag for tag in left if not set(tag.reads) & waiting]
+        number += 1
+        shown, joins = ["w.*"], ""
+        ranks = [tag for tag in ready if isinstance(tag.definition, RankTag)]
+        for within in sorted({cast(RankTag, tag.definition).within or "" for tag in ranks}):
+            name = f"cutpoints_{number}" + (f"_{within}" if within else "")
+            group = [tag for tag in ranks if (cast(RankTag, tag.definition).within or "") == within]
+            ctes[name] = _cutpoints(group, source, within)
+            joins += f"\n  CROSS JOIN {name}"
+            if within:
+                joins = joins.removesuffix(f"CROSS JOIN {name}")
+                joins += f'LEFT JOIN {name} ON {name}.within IS NOT DISTINCT FROM w."{within}"'
+            shown += [_rank(tag, name) for tag in group]
+        for tag in ready:
+            if isinstance(tag.definition, RuleTag):
+                shown += _rule(moment, tag)
+        columns = ",\n    ".join(shown)
+        target = f"wide_{number}"
+        ctes[target] = f"SELECT\n    {columns}\n  FROM {source} AS w{joins}"
+        source = target
+        left = [tag for tag in left if tag not in ready]
+        waiting -= {tag.slug for tag in ready}
+    return source
+
+
+def _cutpoints(tags: Sequence[Tag], source: str, within: str) -> str:
+    shown = [f'"{within}" AS within'] if within else []
+    for tag in tags:
+        definition = cast(RankTag, tag.definition)
+        shares = ", ".join(repr(i / definition.into) for i in range(1, definition.into))
+        shown.append(f'QUANTILE_DISC("{definition.of}", [{shares}]) AS "{tag.slug}"')
+    group = f'\n  GROUP BY "{within}"' if within else ""
+    return f"SELECT {', '.join(shown)}\n  FROM {source}{group}"
+
+
+def _rank(tag: Tag, cutpoints: str) -> str:
+    definition = cast(RankTag, tag.definition)
+    above = " + ".join(
+        f'CAST(w."{definition.of}" > {cutpoints}."{tag.slug}"[{i}] AS BIGINT)'
+        for i in range(1, definition.into)
+    )
+    place = f"1 + {above}" if definition.best == "high" else f"{definition.into} - ({above})"
+    return f'{place} AS "{tag.slug}"'
+
+
+def _rule(moment: Moment, tag: Tag) -> list[str]:
+    definition = cast(RuleTag, tag.definition)
+    types = {slug: other.definition.type for slug, other in moment.catalog.tags.items()}
+
+    def place(name: str) -> exp.Expr:
+        return exp.column(name, table="w", quoted=True)
+
+    case, kind = case_column(tag.slug), definition.type
+    whens = " ".join(
+        f"WHEN {sql(moment.rewrite(when, place, types))} THEN {index}"
+        for index, when in enumerate(tag.meaning.cases)
+    )
+    values = " ".join(
+        f"WHEN {index} THEN {sql(literal(one.value, kind))}"
+        for index, one in enumerate(definition.cases)
+    )
+    otherwise = sql(literal(definition.otherwise.value, kind))
+    return [
+        f'CAST(CASE {whens} ELSE {len(definition.cases)} END AS BIGINT) AS "{case}"',
+        f'CAST(CASE "{case}" {values} ELSE {otherwise} END AS {kind.sql}) AS "{tag.slug}"',
+    ]
+
+
+def _assemble(
+    moment: Moment, rows: Rows, ctes: Mapping[str, str], last: str, tags: Sequence[Tag]
+) -> Compiled:
+    columns: dict[str, DataType] = {
+        "customer_id": DataType.TEXT,
+        "as_of": DataType.TIMESTAMP,
+    }
+    for tag in tags:
+        columns |= tag.columns
+    shown = ",\n  ".join(f'"{name}"' for name in columns if name not in ("customer_id", "as_of"))
+    select = f"SELECT\n  customer_id,\n  {instant(moment.as_of)} AS as_of"
+    select += (",\n  " + shown if shown else "") + f"\nFROM {last}\nORDER BY customer_id"
+    stored = rows.stored()
+    superseded = frozenset(table for table in stored if rows.reads_superseded(table))
+    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns)
+
+
+def _with(ctes: Mapping[str, str], select: str) -> str:
+    """The whole query; the wide rows are kept, since a level reads them more than once."""
+    if not ctes:
+        return select
+    parts = []
+    for name, body in ctes.items():
+        kept = "MATERIALIZED" if name.startswith("wide_") else "NOT MATERIALIZED"
+        parts.append(f"{name} AS {kept} (\n  {body}\n)")
+    return "WITH " + ",\n".join(parts) + "\n" + select

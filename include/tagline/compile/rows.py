@@ -1,0 +1,125 @@
+"""The reader: rows of canonical tables as they held as of an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from tagline.compile.instant import Moment, instant, sql
+from tagline.definitions import TableDefinition
+
+POPULATION = "customers"
+
+
+@dataclass
+class Rows:
+    """Collects the tables that a query reads, and gives each one's reader.
+
+    `changed` names the tables that have superseded versions (None: all but immutable ones).
+    """
+
+    moment: Moment
+    changed: frozenset[str] | None = None
+    columns: dict[str, set[str]] = field(default_factory=dict)  # table → columns read
+    derived: set[str] = field(default_factory=set)
+
+    def read(self, table: str, columns: Iterable[str]) -> str:
+        """Register that columns of a table are read; the name of its rows in the query."""
+        catalog = self.moment.catalog
+        self.columns.setdefault(table, set()).update(columns)
+        if table in catalog.derived and table not in self.derived:
+            self.derived.add(table)
+            for source in catalog.derived[table].tables:
+                self.read(source, catalog.tables[source].columns)
+        elif self._mapped(catalog.tables[table]) and table != "identity":
+            self.read("identity", ("customer_key", "customer_id"))
+        return f"{table}_rows"
+
+    def _mapped(self, table: TableDefinition) -> bool:
+        one_to_one = self.moment.catalog.definition.identity == "one_to_one"
+        return table.customer is not None and table.customer != "customer_id" and not one_to_one
+
+    def ctes(self) -> dict[str, str]:
+        """The readers of all registered tables by name, inputs before what is made of them."""
+        found: dict[str, str] = {}
+        for table in sorted(self.columns, key=lambda name: (name != "identity", self._depth(name))):
+            derived = table in self.moment.catalog.derived
+            found[f"{table}_rows"] = self._derived(table) if derived else self._stored(table)
+        return found
+
+    def _depth(self, table: str) -> tuple[int, str]:
+        sql_file = self.moment.catalog.derived.get(table)
+        if sql_file is None:
+            return 0, table
+        return 1 + max((self._depth(inner)[0] for inner in sql_file.tables), default=0), table
+
+    def stored(self) -> dict[str, tuple[str, ...]]:
+        """Stored tables with every column that the query reads of them, bookkeeping included."""
+        catalog = self.moment.catalog
+        found = {}
+        for name, columns in self.columns.items():
+            if name in catalog.derived:
+                continue
+            table = catalog.tables[name]
+            wanted = columns | {*table.key, *filter(None, (table.event_at, table.customer))}
+            found[name] = (*(c for c in table.columns if c in wanted), "valid_at", "loaded_at")
+        return found
+
+    def reads_superseded(self, table: str) -> bool:
+        """Whether the reader of a table looks at its superseded versions."""
+        if self.changed is not None:
+            return table in self.changed
+        return not self.moment.catalog.tables[table].immutable
+
+    def _select(self, table: TableDefinition, columns: Iterable[str]) -> str:
+        wanted = [name for name in table.columns if name in set(columns)]
+        shown = [f"r.{_quoted(name)}" for name in wanted if name != "customer_id"]
+        if table.customer is not None:
+            key = f"CAST(r.{_quoted(table.customer)} AS VARCHAR)"
+            shown.insert(0, f"{'i.customer_id' if self._mapped(table) else key} AS customer_id")
+        return ", ".join(shown)
+
+    def _identity(self, table: TableDefinition) -> str:
+        if not self._mapped(table):
+            return ""
+        return (
+            "\n  LEFT JOIN identity_rows AS i ON i.customer_key = "
+            f"r.{_quoted(table.customer or '')}"
+        )
+
+    def _stored(self, name: str) -> str:
+        table = self.moment.catalog.tables[name]
+        as_of, known_at = instant(self.moment.as_of), self.moment.known_at
+        conditions = [f"r.valid_at < {as_of}"]
+        if table.event_at is not None:
+            conditions.append(f"r.{_quoted(table.event_at)} < {as_of}")
+        if known_at is not None:
+            conditions.append(f"r.loaded_at <= {instant(known_at)}")
+        if name == POPULATION:
+            conditions.append(f"r.since_at < {as_of}")
+        if self.reads_superseded(name):
+            names = (*table.key, "valid_at", "loaded_at")
+            same = " AND ".join(f"s.{_quoted(key)} = r.{_quoted(key)}" for key in names)
+            known = f" AND s.recorded_at <= {instant(known_at)}" if known_at else ""
+            conditions.append(
+                f"NOT EXISTS (SELECT 1 FROM {name}__superseded AS s\n"
+                f"    WHERE {same} AND s.until_at < {as_of}{known})"
+            )
+        where = "\n    AND ".join(conditions)
+        shown = self._select(table, self.columns[name])
+        return f"SELECT {shown}\n  FROM {name} AS r{self._identity(table)}\n  WHERE {where}"
+
+    def _derived(self, name: str) -> str:
+        table = self.moment.catalog.tables[name]
+        made = sql(self.moment.catalog.derived[name].bound(lambda inner: f"{inner}_rows"))
+        shown = self._select(table, self.columns[name])
+        text = f"SELECT {shown}\n  FROM ({made}) AS r{self._identity(table)}"
+        if table.event_at is not None:
+            text += f"\n  WHERE r.{_quoted(table.event_at)} < {instant(self.moment.as_of)}"
+        return text
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(dialect="duckdb")

@@ -1,0 +1,198 @@
+"""Statistics of one table: all of them in one aggregate query, whatever their window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from sqlglot import exp
+
+from tagline.catalog import Tag
+from tagline.compile.instant import Moment, instant, sql
+from tagline.compile.rows import Rows
+from tagline.definitions import DataType, StatisticTag
+from tagline.expressions import Expression
+from tagline.meaning import literal, table_scope
+
+_NOT_NULL_WITHOUT_ROWS = (
+    exp.Count, exp.Coalesce, exp.Case, exp.If, exp.Concat, exp.Is, exp.Greatest, exp.Least,
+    exp.And, exp.Or, exp.NullSafeEQ, exp.NullSafeNEQ,
+)  # fmt: skip
+
+
+@dataclass
+class TableStatistics:
+    """Compiles the statistics and picks of one table.
+
+    `ctes` are the queries made, by name; `values` the SQL of each tag over them, still to be
+    cast; `joins` the names to join to the population by customer_id.
+    """
+
+    moment: Moment
+    rows: Rows
+    table: str
+    ctes: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    joins: list[str] = field(default_factory=list)
+    _matched: dict[str, str] = field(default_factory=dict)
+
+    def compile(self, tags: Sequence[Tag]) -> None:
+        """Compile all statistics of this table."""
+        plain = [tag for tag in tags if tag.meaning.pick is None]
+        if plain:
+            self._one_scan(plain)
+        for tag in tags:
+            if tag.meaning.pick is not None:
+                self._pick(tag)
+
+    def _types(self) -> dict[str, DataType]:
+        return dict(table_scope(self.moment.catalog.world(), self.table).columns)
+
+    def _place(self, name: str) -> exp.Expr:
+        near, _, far = name.rpartition(".")
+        return exp.column(far, table=near or "r", quoted=True)
+
+    def _rewrite(self, expression: Expression) -> exp.Expr:
+        return self.moment.rewrite(expression, self._place, self._types())
+
+    def _from(self, expressions: Iterable[Expression | None], columns: Iterable[str] = ()) -> str:
+        """The table's rows joined with the referenced tables that the expressions name."""
+        catalog = self.moment.catalog
+        definition = catalog.tables[self.table]
+        near = {name for name in (definition.customer, *columns) if name}
+        far: dict[str, set[str]] = {}
+        for expression in expressions:
+            for name in (expression.names if expression else frozenset()) - {"as_of"}:
+                alias, _, column = name.rpartition(".")
+                if alias:
+                    far.setdefault(alias, set()).add(column)
+                    near.add(f"{alias}_id")
+                else:
+                    near.add(column)
+        text = f"{self.rows.read(self.table, near)} AS r"
+        for alias, wanted in sorted(far.items()):
+            referenced = definition.columns[f"{alias}_id"].references or ""
+            key = catalog.tables[referenced].key[0]
+            name = self.rows.read(referenced, wanted | {key})
+            text += f'\n  LEFT JOIN {name} AS {alias} ON {alias}."{key}" = r."{alias}_id"'
+        return text
+
+    def _condition(self, tag: Tag) -> exp.Expr | None:
+        definition = cast(StatisticTag, tag.definition)
+        parts: list[exp.Expr] = []
+        if definition.window is not None:
+            event_at = self.moment.catalog.tables[self.table].event_at or ""
+            lower = instant(self.moment.before(definition.window))
+            parts.append(exp.maybe_parse(f'r."{event_at}" >= {lower}', dialect="duckdb"))
+        if tag.meaning.where is not None:
+            parts.append(self._rewrite(tag.meaning.where))
+        return exp.and_(*parts) if parts else None
+
+    def _one_scan(self, tags: Sequence[Tag]) -> None:
+        name = f"{self.table}_statistics"
+        event_at = self.moment.catalog.tables[self.table].event_at
+        windowed = any(cast(StatisticTag, tag.definition).window for tag in tags)
+        source = self._from(
+            [part for tag in tags for part in (tag.meaning.value, tag.meaning.where)],
+            [event_at] if event_at and windowed else [],
+        )
+        shown = ["r.customer_id"]
+        for tag in tags:
+            definition = cast(StatisticTag, tag.definition)
+            condition = self._condition(tag)
+            value = _filtered(self._rewrite(cast(Expression, tag.meaning.value)), condition)
+            shown.append(f'{sql(value)} AS "{tag.slug}"')
+            column, empty = f'{name}."{tag.slug}"', literal(definition.empty, definition.type)
+            if _needs_matched(tag):
+                matched = f"{name}.{self._count_matched(condition)}"
+                column = f"CASE WHEN COALESCE({matched}, 0) > 0 THEN {column} ELSE {sql(empty)} END"
+            elif definition.empty is not None:
+                column = f"COALESCE({column}, {sql(empty)})"
+            self.values[tag.slug] = column
+        shown += [f"{count} AS {matched}" for count, matched in self._matched.items()]
+        columns = ",\n    ".join(shown)
+        self.ctes[name] = f"SELECT\n    {columns}\n  FROM {source}\n  GROUP BY r.customer_id"
+        self.joins.append(name)
+
+    def _count_matched(self, condition: exp.Expr | None) -> str:
+        count = sql(_filtered(exp.Count(this=exp.Star(), big_int=True), condition))
+        return self._matched.setdefault(count, f"matched_{len(self._matched) + 1}")
+
+    def _pick(self, tag: Tag) -> None:
+        """The leading groups of a customer: by the aggregate, ties by name."""
+        meaning = tag.meaning
+        by, pick = cast(Expression, meaning.by), cast(Expression, meaning.pick)
+        definition = cast(StatisticTag, tag.definition)
+        event_at = self.moment.catalog.tables[self.table].event_at
+        windowed = [event_at] if event_at and definition.window else []
+        source = self._from([by, pick, meaning.where], windowed)
+        group = sql(self._rewrite(by))
+        conditions = [f"({group}) IS NOT NULL"]
+        if (condition := self._condition(tag)) is not None:
+            conditions.append(sql(condition))
+        groups, places, name = (f"{tag.slug}_{part}" for part in ("groups", "places", "pick"))
+        where = "\n    AND ".join(conditions)
+        self.ctes[groups] = (
+            f"SELECT r.customer_id, {group} AS label, {sql(self._rewrite(pick))} AS score\n"
+            f"  FROM {source}\n  WHERE {where}\n  GROUP BY 1, 2"
+        )
+        self.ctes[places] = (
+            "SELECT customer_id, label, ROW_NUMBER() OVER (\n"
+            "    PARTITION BY customer_id ORDER BY score DESC NULLS LAST, label) AS place\n"
+            f"  FROM {groups}"
+        )
+        most = meaning.pick_count or 1
+        chosen = "MAX(label)" if meaning.pick_count is None else "LIST(label ORDER BY place)"
+        self.ctes[name] = (
+            f"SELECT customer_id, {chosen} AS label\n  FROM {places}\n"
+            f"  WHERE place <= {most}\n  GROUP BY customer_id"
+        )
+        self.joins.append(name)
+        empty = literal(definition.empty, definition.type)
+        label = f"{name}.label"
+        self.values[tag.slug] = (
+            label if definition.empty is None else f"COALESCE({label}, {sql(empty)})"
+        )
+
+    def extract(self, tags: Sequence[Tag]) -> None:
+        """Compile the extractions of this table, which has one row per customer."""
+        source = self._from([tag.meaning.value for tag in tags])
+        name = f"{self.table}_extractions"
+        shown = ["r.customer_id"]
+        for tag in tags:
+            value = sql(self._rewrite(cast(Expression, tag.meaning.value)))
+            shown.append(f'{value} AS "{tag.slug}"')
+            empty = getattr(tag.definition, "empty", None)
+            column = f'{name}."{tag.slug}"'
+            if empty is not None:
+                column = f"COALESCE({column}, {sql(literal(empty, tag.definition.type))})"
+            self.values[tag.slug] = column
+        columns = ",\n    ".join(shown)
+        self.ctes[name] = f"SELECT\n    {columns}\n  FROM {source}"
+        self.joins.append(name)
+
+
+def _filtered(tree: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
+    """Every aggregate of an expression restricted to the rows that meet the condition."""
+    if condition is None:
+        return tree
+
+    def restrict(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.AggFunc) and not isinstance(node.parent, exp.Filter):
+            return exp.Filter(this=node.copy(), expression=exp.Where(this=condition.copy()))
+        return node
+
+    restricted: exp.Expr = tree.copy().transform(restrict, copy=False)
+    return restricted
+
+
+def _needs_matched(tag: Tag) -> bool:
+    """Whether only a count of matching rows tells a customer without rows from the others."""
+    tree = cast(Expression, tag.meaning.value).tree
+    empty = cast(StatisticTag, tag.definition).empty
+    if isinstance(tree, exp.Count):
+        return empty != 0
+    if empty is None:
+        return any(isinstance(node, _NOT_NULL_WITHOUT_ROWS) for node in tree.walk())
+    return not isinstance(tree, exp.Sum)

@@ -1,0 +1,158 @@
+"""Computes tags as of an instant: the candidate of a day, a model's features, its labels."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tagline.catalog import Catalog
+from tagline.compile import Compiled, compile_finish, compile_label, compile_tags
+from tagline.definitions import DataType, ModelDefinition
+from tagline.deployment import Deployment
+from tagline.engines import Relation
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+@dataclass(frozen=True)
+class ComputeReport:
+    """What compute made: a candidate without what needs a model."""
+
+    path: str
+    rows: int
+    columns: dict[str, str]
+    unavailable: dict[str, str]
+    seconds: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The stage's output."""
+        return asdict(self)
+
+
+def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
+    """Write the candidate of as_of: every tag that needs no model, one row per customer."""
+    started = time.perf_counter()
+    catalog = deployment.catalog
+    deployment.registry.remember_tags(
+        {
+            slug: (tag.version, tag.definition.model_dump(mode="json", by_alias=True))
+            for slug, tag in catalog.tags.items()
+        },
+        at,
+        deployment.settings.review,
+    )
+    compiled = compile_tags(catalog, as_of, changed=changed_tables(deployment))
+    path = candidate_file(deployment, run_id, "computed")
+    rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+    report = ComputeReport(
+        path=path,
+        rows=rows,
+        columns={name: kind.value for name, kind in compiled.columns.items()},
+        unavailable=dict(catalog.unavailable),
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
+    return report
+
+
+def candidate_file(deployment: Deployment, run_id: str, name: str) -> str:
+    """A new path for a file of a run's candidate; its folder exists."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in run_id)
+    folder: Path = deployment.settings.home_path / "candidates" / safe
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder / f"{name}-{uuid.uuid4().hex[:8]}.parquet")
+
+
+def finish_candidate(
+    deployment: Deployment,
+    as_of: datetime,
+    candidate: str,
+    scores: Mapping[str, str],
+    unavailable: Mapping[str, str],
+    target: str,
+) -> int:
+    """Write the final candidate: the computed tags, models' outputs and what reads those.
+
+    `scores` gives per model a Parquet file (customer_id, probability, class); tags named in
+    `unavailable` get no column, nor may any kept tag read them. Returns the number of rows.
+    """
+    catalog = deployment.catalog
+    compiled = compile_finish(catalog, as_of, unavailable, scores)
+    computed = {
+        name: kind
+        for slug, tag in catalog.tags.items()
+        if slug not in unavailable and not catalog.needs_model(slug)
+        for name, kind in tag.columns.items()
+    }
+    found = {"candidate": Relation((candidate,), {"customer_id": DataType.TEXT, **computed})}
+    for model, path in scores.items():
+        found[f"scores_{model}"] = Relation(
+            (path,),
+            {
+                "customer_id": DataType.TEXT,
+                "probability": DataType.NUMBER,
+                "class": DataType.BOOLEAN,
+            },
+        )
+    return deployment.engine.write(compiled.sql, found, target)
+
+
+def feature_table(
+    deployment: Deployment, as_of: datetime, slugs: Sequence[str], known_at: datetime | None = None
+) -> pyarrow.Table:
+    """customer_id and tags of every customer of the population as of an instant."""
+    compiled = compile_tags(
+        deployment.catalog, as_of, slugs, known_at, changed=changed_tables(deployment)
+    )
+    found = relations(deployment, compiled, as_of)
+    return deployment.engine.fetch(compiled.sql, found).select(["customer_id", *slugs])
+
+
+def label_table(deployment: Deployment, model: ModelDefinition, as_of: datetime) -> pyarrow.Table:
+    """customer_id and label of every customer that the model's label query names."""
+    compiled = compile_label(deployment.catalog, model, as_of)
+    horizon_end = as_of + 2 * model.horizon  # only prunes files; the query bounds the instants
+    return deployment.engine.fetch(compiled.sql, relations(deployment, compiled, horizon_end))
+
+
+def changed_tables(deployment: Deployment) -> frozenset[str]:
+    """Stored tables that have superseded versions, so that their readers must look at them."""
+    return frozenset(
+        name
+        for name in deployment.catalog.tables
+        if name not in deployment.catalog.derived
+        and _superseded(deployment, deployment.catalog, name).files
+    )
+
+
+def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> dict[str, Relation]:
+    """The files of every relation that a compiled query reads."""
+    catalog = deployment.catalog
+    found: dict[str, Relation] = {}
+    for name, columns in compiled.tables.items():
+        types = column_types(catalog, name, columns)
+        found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
+        if name in compiled.superseded:
+            found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
+    return found
+
+
+def column_types(catalog: Catalog, table: str, columns: Iterable[str]) -> dict[str, DataType]:
+    """Types of a stored table's columns, bookkeeping ones included."""
+    declared = catalog.tables[table].columns
+    return {
+        name: declared[name].type if name in declared else DataType.TIMESTAMP for name in columns
+    }
+
+
+def _superseded(deployment: Deployment, catalog: Catalog, table: str) -> Relation:
+    names = (*catalog.tables[table].key, "valid_at", "loaded_at", "until_at", "recorded_at")
+    return deployment.lake.relation(
+        f"clean.{table}__superseded", column_types(catalog, table, names)
+    )

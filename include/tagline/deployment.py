@@ -1,0 +1,47 @@
+"""A deployment: one business's catalog with the places where its state lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tagline.catalog import Catalog, load_catalog
+from tagline.settings import Settings
+
+if TYPE_CHECKING:
+    from tagline.engines import Engine
+    from tagline.lake import Lake
+    from tagline.registry import Registry
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What every stage works with."""
+
+    settings: Settings
+    catalog: Catalog
+    registry: Registry
+    lake: Lake
+    engine: Engine
+
+
+@contextmanager
+def open_deployment(settings: Settings | None = None) -> Iterator[Deployment]:
+    """Open the deployment that the settings name, creating its databases when they are missing.
+
+    Raises DefinitionError when a definition is faulty: nothing runs on faulty definitions.
+    """
+    from tagline.engines import open_engine
+    from tagline.lake import open_lake
+    from tagline.registry import open_registry
+
+    settings = settings or Settings()
+    catalog = load_catalog(settings.definitions, settings.business)
+    settings.home_path.mkdir(parents=True, exist_ok=True)
+    registry = open_registry(settings)
+    try:
+        yield Deployment(settings, catalog, registry, open_lake(settings), open_engine(settings))
+    finally:
+        registry.engine.dispose()
