@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tagline.compute import finish_candidate
+from tagline.compute import candidate_file, finish_candidate
 from tagline.definitions.tag import ModelTag
 from tagline.errors import ModelRefused
 from tagline.registry.schema import ModelVersion
@@ -31,12 +31,13 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """The finished candidate, the model versions in it, and what could not be scored."""
+    """The finished candidate, the model versions in it, and every tag without a column."""
 
     path: str
     rows: int
     models: Mapping[str, Mapping[str, Any]]  # version, mlflow_version, label_end_at, …
     unavailable: Mapping[str, str]  # slug -> reason
+    seconds: float
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output as later stages read it."""
@@ -50,19 +51,20 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
     trained on tags that have since changed their meaning, its tags are unavailable, with the
     reason, and the rest of the candidate is finished all the same.
     """
+    started = time.perf_counter()
+    catalog = deployment.catalog
     candidate = deployment.registry.stage(run_id, "compute")
-    folder = Path(candidate["path"]).parent
     scores: dict[str, str] = {}
     models: dict[str, dict[str, Any]] = {}
     unavailable: dict[str, str] = {}
-    for model in deployment.catalog.models:
+    for model in catalog.models:
         try:
             version = serving_version(deployment, model, as_of)
-            target = str(folder / f"scores_{model}.parquet")
+            target = candidate_file(deployment, run_id, f"scores-{model}")
             scored = _score_model(deployment, model, version, candidate["path"], target)
         except ModelRefused as error:
             log.warning("model %s does not score as of %s: %s", model, as_of.isoformat(), error)
-            unavailable |= dict.fromkeys(model_tags(deployment.catalog, model), str(error))
+            unavailable |= without(catalog, model, str(error))
             continue
         scores[model] = target
         models[model] = {
@@ -73,18 +75,31 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
             "run_url": version.run_url,
             "scored": scored,
         }
-    path = str(folder / "scored.parquet")
+    path = candidate_file(deployment, run_id, "scored")
     rows = finish_candidate(deployment, as_of, candidate["path"], scores, unavailable, path)
-    return ScoreReport(path, rows, models, {**candidate["unavailable"], **unavailable})
-
-
-def model_tags(catalog: Catalog, model: str) -> tuple[str, ...]:
-    """The tags that are outputs of a model."""
-    return tuple(
-        slug
-        for slug, tag in catalog.tags.items()
-        if isinstance(tag.definition, ModelTag) and tag.definition.model == model
+    report = ScoreReport(
+        path=path,
+        rows=rows,
+        models=models,
+        unavailable={**candidate["unavailable"], **unavailable},
+        seconds=round(time.perf_counter() - started, 3),
     )
+    deployment.registry.save_stage(run_id, "score", report.as_json(), report.seconds)
+    return report
+
+
+def without(catalog: Catalog, model: str, reason: str) -> dict[str, str]:
+    """The tags that are missing without a model: its outputs, and what reads those."""
+    missing: dict[str, str] = {}
+    for slug, tag in catalog.tags.items():  # what is read comes before its readers
+        if isinstance(tag.definition, ModelTag):
+            if tag.definition.model == model:
+                missing[slug] = reason
+            continue
+        lacking = next((read for read in tag.reads if read in missing), None)
+        if lacking is not None:
+            missing[slug] = f"reads {lacking}, which is unavailable: {reason}"
+    return missing
 
 
 def serving_version(deployment: Deployment, model: str, as_of: datetime) -> ModelVersion:

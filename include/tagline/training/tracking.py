@@ -60,6 +60,14 @@ class Tracked:
     model_uri: str | None
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings that MLflow draws from its own code and from SQLAlchemy 2.1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def artifact_root(settings: Settings) -> str:
     """The folder of all artifacts; the MLflow server's --default-artifact-root.
 
@@ -78,6 +86,7 @@ def registered_name(settings: Settings, model: str) -> str:
     return f"{settings.business}.{model}"
 
 
+@_quiet()
 def open_client(settings: Settings) -> MlflowClient:
     """MLflow, quiet, without telemetry, pointed at this deployment's tracking."""
     for name, value in ENVIRONMENT.items():
@@ -92,6 +101,7 @@ def open_client(settings: Settings) -> MlflowClient:
     return mlflow.MlflowClient(uri, uri)
 
 
+@_quiet()
 def track(
     settings: Settings, record: Record, fitted: Fitted | None, example: pd.DataFrame
 ) -> Tracked:
@@ -120,12 +130,14 @@ def track(
     return Tracked(run.info.run_id, url, number, uri)
 
 
+@_quiet()
 def promote(settings: Settings, model: str, number: str) -> None:
     """Give a registered version the alias champion."""
     client = open_client(settings)
     client.set_registered_model_alias(registered_name(settings, model), CHAMPION, number)
 
 
+@_quiet()
 def load_pipeline(settings: Settings, model_uri: str) -> Any:
     """The fitted pipeline of a registered version; ModelRefused when it cannot be read."""
     open_client(settings)
@@ -133,8 +145,7 @@ def load_pipeline(settings: Settings, model_uri: str) -> Any:
     import mlflow.sklearn
 
     try:
-        with _quiet():
-            return mlflow.sklearn.load_model(model_uri)
+        return mlflow.sklearn.load_model(model_uri)
     except (mlflow.MlflowException, OSError) as error:
         raise ModelRefused(
             f"model {model_uri} cannot be loaded from MLflow ({error}); train it again"
@@ -163,16 +174,15 @@ def _log_model(fitted: Fitted, example: pd.DataFrame) -> str:
     import mlflow.sklearn
     from mlflow.models import infer_signature
 
-    with _quiet():
-        signature = infer_signature(example, fitted.probability(example))
-        info = mlflow.sklearn.log_model(
-            fitted.pipeline,
-            name="model",
-            signature=signature,
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-            pyfunc_predict_fn="predict_proba",
-            serialization_format="skops",
-        )
+    info = mlflow.sklearn.log_model(
+        fitted.pipeline,
+        name="model",
+        signature=infer_signature(example, fitted.probability(example)),
+        pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+        pyfunc_predict_fn="predict_proba",
+        serialization_format="skops",  # loading it runs no code of the file
+        skops_trusted_types=["numpy.dtype"],
+    )
     return str(info.model_uri)
 
 
@@ -190,11 +200,3 @@ def _register(
     created = client.create_model_version(name, uri, run_id=run_id, tags=dict(record.tags))
     client.set_registered_model_alias(name, CHALLENGER, created.version)
     return str(created.version)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without MLflow's advice on integer columns and pickles, which is not about our models."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

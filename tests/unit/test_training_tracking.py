@@ -1,0 +1,115 @@
+"""Keeping judged models in a real MLflow on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tagline.definitions.types import DataType
+from tagline.errors import ModelRefused
+from tagline.settings import Settings
+from tagline.training import tracking
+from tagline.training.fit import Fitted, fit, probability
+from tagline.training.panels import Panel
+from tagline.training.plots import figures
+from tagline.training.tracking import Record
+
+pytestmark = pytest.mark.slow
+
+FEATURES = {"order_amount": DataType.NUMBER, "region": DataType.TEXT}
+
+
+@pytest.fixture(scope="module")
+def training() -> Panel:
+    from datetime import UTC, datetime
+
+    random = np.random.default_rng(0)
+    amount = random.lognormal(3, 1, 600)
+    amount[:60] = np.nan
+    region = pd.Series(random.choice(["north", "south"], 600), dtype=object)
+    region[:30] = None
+    label = (random.random(600) < np.where(region == "south", 0.6, 0.2)).astype(float)
+    frame = pd.DataFrame({"order_amount": amount, "region": region})
+    customers = np.arange(600).astype(str).astype(object)
+    return Panel(datetime(2017, 11, 1, tzinfo=UTC), customers, frame, label)
+
+
+@pytest.fixture(scope="module")
+def fitted(training: Panel) -> Fitted:
+    return fit("logistic_regression", FEATURES, training)
+
+
+def record(verdict: str = "accepted", **more: object) -> Record:
+    return Record(
+        model="lapse_risk",
+        run_name="lapse_risk as of 2017-12-31",
+        params={"as_of": "2017-12-31T00:00:00+00:00"},
+        metrics={"roc_auc": 0.857},
+        tags={"verdict": verdict, "reasons": "" if verdict == "accepted" else "no signal"},
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def test_a_run_shows_everything_and_its_model_is_loaded_again(
+    settings: Settings, training: Panel, fitted: Fitted
+) -> None:
+    scores = fitted.probability(training.rows)
+    drawn = figures(training.label, scores, scores, fitted.weights())
+    kept = record(documents={"inputs.json": {"panels": {"a": "b"}}}, figures=drawn)
+    tracked = tracking.track(settings, kept, fitted, training.rows.head(50))
+    client = tracking.open_client(settings)
+
+    run = client.get_run(tracked.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"as_of": "2017-12-31T00:00:00+00:00"}
+    assert run.data.metrics == {"roc_auc": 0.857}
+    assert run.data.tags["verdict"] == "accepted"
+    assert run.info.run_name == "lapse_risk as of 2017-12-31"
+    root = Path(tracking.artifact_root(settings))
+    assert {path.name for path in root.rglob("*.png")} == set(drawn)
+    assert list(root.rglob("inputs.json"))
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.name == f"{settings.business}.lapse_risk"
+
+    assert tracked.model_uri == f"models:/{settings.business}.lapse_risk/1"
+    loaded = tracking.load_pipeline(settings, tracked.model_uri)
+    assert (probability(loaded, training.rows) == scores).all()
+    requirements = next(root.rglob("requirements.txt")).read_text()
+    assert "scikit-learn==" in requirements
+    from mlflow.models import get_model_info
+
+    signature = get_model_info(tracked.model_uri).signature
+    assert signature is not None
+    assert signature.inputs.input_names() == list(FEATURES)
+
+
+def test_the_newest_is_challenger_and_only_a_promoted_one_champion(
+    settings: Settings, training: Panel, fitted: Fitted
+) -> None:
+    name = tracking.registered_name(settings, "lapse_risk")
+    first = tracking.track(settings, record(), fitted, training.rows.head(9))
+    assert first.version is not None
+    tracking.promote(settings, "lapse_risk", first.version)
+    second = tracking.track(settings, record("refused"), fitted, training.rows.head(9))
+    client = tracking.open_client(settings)
+    assert str(client.get_model_version_by_alias(name, "champion").version) == first.version
+    challenger = client.get_model_version_by_alias(name, "challenger")
+    assert str(challenger.version) == second.version
+    assert challenger.tags["reasons"] == "no signal"
+
+
+def test_a_training_without_a_model_is_still_a_run(settings: Settings, training: Panel) -> None:
+    tracked = tracking.track(settings, record("refused"), None, training.rows.head(9))
+    assert tracked.version is None
+    assert tracked.model_uri is None
+    assert tracked.run_url is None
+    run = tracking.open_client(settings).get_run(tracked.run_id)
+    assert run.data.tags["verdict"] == "refused"
+
+
+def test_a_model_that_is_gone_is_refused_with_the_fix(settings: Settings) -> None:
+    with pytest.raises(ModelRefused, match="train it again"):
+        tracking.load_pipeline(settings, "models:/nowhere/1")
