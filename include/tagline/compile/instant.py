@@ -133,7 +133,7 @@ def _bottom_up(node: exp.Expr, change: Callable[[exp.Expr], exp.Expr]) -> exp.Ex
 
 
 def _exact_sum(value: exp.Expr) -> exp.Expr:
-    return exp.Sum(this=exp.cast(value.copy(), "DECIMAL(18, 6)"))
+    return exp.Sum(this=exp.cast(value.copy(), "DECIMAL(38, 6)"))
 
 
 def _unit(node: exp.Expr) -> str:

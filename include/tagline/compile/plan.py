@@ -113,6 +113,15 @@ def compile_finish(
     return _assemble(moment, Rows(moment), ctes, last, tags)
 
 
+def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
+    """One rank or rule over relation `given`, which holds customer_id and the tags it reads."""
+    moment = Moment(catalog, as_of)
+    shown = ", ".join(f'g."{slug}"' for slug in tag.reads)
+    ctes = {"wide_0": f"SELECT g.customer_id, {shown}\n  FROM given AS g"}
+    last = _levels(moment, ctes, [tag], "wide_0")
+    return _assemble(moment, Rows(moment), ctes, last, [tag])
+
+
 def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> Compiled:
     """A model's label per customer: what happened from as_of up to its horizon."""
     end = Moment(catalog, as_of).before(-model.horizon)

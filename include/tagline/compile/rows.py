@@ -64,6 +64,8 @@ class Rows:
                 continue
             table = catalog.tables[name]
             wanted = columns | {*table.key, *filter(None, (table.event_at, table.customer))}
+            if name == POPULATION:
+                wanted.add("since_at")
             found[name] = (*(c for c in table.columns if c in wanted), "valid_at", "loaded_at")
         return found
 
