@@ -12,13 +12,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tagline.database import database_url
-from tagline.errors import ModelRefused
+from tagline.errors import ModelRefused, TaglineError
 from tagline.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
+    from mlflow.models.model import ModelInfo
 
     from tagline.training.fit import Fitted
 
@@ -33,8 +34,16 @@ ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_CONFIGURE_LOGGING": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+
+
+_TRANSIENT = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
+
+
+class TrackingUnavailable(TaglineError):
+    """The MLflow server does not answer; the task may be retried."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +127,10 @@ def track(
             mlflow.log_dict(dict(document), name)
         for name, figure in record.figures.items():
             mlflow.log_figure(figure, f"plots/{name}")
-        uri = None if fitted is None else _log_model(fitted, example)
-    number = None
-    if uri is not None:
-        number = _register(client, settings, record, uri, run.info.run_id)
+        logged = None if fitted is None else _log_model(fitted, example)
+    number = uri = None
+    if logged is not None:
+        number = _register(client, settings, record, logged, run.info.run_id)
         uri = f"models:/{registered_name(settings, record.model)}/{number}"
     url = None
     if settings.mlflow_url:
@@ -147,6 +156,8 @@ def load_pipeline(settings: Settings, model_uri: str) -> Any:
     try:
         return mlflow.sklearn.load_model(model_uri)
     except (mlflow.MlflowException, OSError) as error:
+        if getattr(error, "error_code", None) in _TRANSIENT:
+            raise TrackingUnavailable(f"MLflow does not answer: {error}; try again") from error
         raise ModelRefused(
             f"model {model_uri} cannot be loaded from MLflow ({error}); train it again"
         ) from error
@@ -170,11 +181,11 @@ def _experiment(settings: Settings, client: MlflowClient, model: str) -> str:
     return str(experiment.experiment_id)
 
 
-def _log_model(fitted: Fitted, example: pd.DataFrame) -> str:
+def _log_model(fitted: Fitted, example: pd.DataFrame) -> ModelInfo:
     import mlflow.sklearn
     from mlflow.models import infer_signature
 
-    info = mlflow.sklearn.log_model(
+    info: ModelInfo = mlflow.sklearn.log_model(
         fitted.pipeline,
         name="model",
         signature=infer_signature(example, fitted.probability(example)),
@@ -183,11 +194,11 @@ def _log_model(fitted: Fitted, example: pd.DataFrame) -> str:
         serialization_format="skops",  # loading it runs no code of the file
         skops_trusted_types=["numpy.dtype"],
     )
-    return str(info.model_uri)
+    return info
 
 
 def _register(
-    client: MlflowClient, settings: Settings, record: Record, uri: str, run_id: str
+    client: MlflowClient, settings: Settings, record: Record, logged: ModelInfo, run_id: str
 ) -> str:
     from mlflow import MlflowException
 
@@ -197,6 +208,8 @@ def _register(
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    created = client.create_model_version(name, uri, run_id=run_id, tags=dict(record.tags))
+    created = client.create_model_version(
+        name, logged.model_uri, run_id=run_id, tags=dict(record.tags), model_id=logged.model_id
+    )
     client.set_registered_model_alias(name, CHALLENGER, created.version)
     return str(created.version)
