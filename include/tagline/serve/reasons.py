@@ -82,6 +82,7 @@ def _held(slug: str, definition: RuleTag, row: Mapping[str, Any]) -> str:
     case = row.get(slug + CASE)
     if case is None:
         return definition.description
-    if 0 <= case < len(definition.cases):
-        return definition.cases[case].because
+    number = int(case)
+    if 0 <= number < len(definition.cases):
+        return definition.cases[number].because
     return definition.otherwise.because
