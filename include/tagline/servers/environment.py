@@ -52,14 +52,14 @@ def _free_port(wanted: int) -> int:
     raise OSError("no free port")
 
 
-def server_environment(settings: Settings, ports: Ports) -> dict[str, str]:
+def server_environment(settings: Settings, ports: Ports, dags: Path) -> dict[str, str]:
     """The whole environment of a server's process; starts the embedded PostgreSQL if it is used."""
     environment = dict(os.environ)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
     environment["PYTHONPATH"] = str(PROJECT / "include")
     environment["PYTHONUNBUFFERED"] = "1"
     environment.update(_tagline(settings, ports))
-    environment.update(_airflow(settings, ports))
+    environment.update(_airflow(settings, ports, dags))
     environment.update(_mlflow(settings))
     environment["GX_ANALYTICS_ENABLED"] = "False"
     return environment
@@ -75,12 +75,12 @@ def _tagline(settings: Settings, ports: Ports) -> dict[str, str]:
     return {f"TAGLINE_{name.upper()}": str(value) for name, value in values.items() if value}
 
 
-def _airflow(settings: Settings, ports: Ports) -> dict[str, str]:
+def _airflow(settings: Settings, ports: Ports, dags: Path) -> dict[str, str]:
     home = settings.home_path / "airflow"
     url = f"http://{HOST}:{ports.airflow}"
     return {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",

@@ -15,7 +15,7 @@ from tagline.errors import TaglineError
 from tagline.servers.airflow_api import AirflowApi
 from tagline.servers.environment import HOST, choose_ports, server_environment
 from tagline.servers.supervise import Supervisor
-from tagline.settings import Settings
+from tagline.settings import PROJECT, Settings
 
 DAGS = ("customer_tags", "tag_models")
 Say = Callable[[str], None]
@@ -42,12 +42,17 @@ class Stack:
 
 
 @contextmanager
-def running(settings: Settings, say: Say, dags: Sequence[str] = DAGS) -> Iterator[Stack]:
-    """Start all servers of a deployment; they end with the block, whatever ends it."""
+def running(
+    settings: Settings, say: Say, dags: Sequence[str] = DAGS, folder: Path = PROJECT / "dags"
+) -> Iterator[Stack]:
+    """Start all servers of a deployment; they end with the block, whatever ends it.
+
+    The block begins once Airflow has read `dags` from `folder`.
+    """
     home = settings.home_path
     with _alone(home):
         ports = choose_ports(home)
-        environment = server_environment(settings, ports)
+        environment = server_environment(settings, ports, folder)
         say("PostgreSQL is ready")
         with Supervisor(environment, home / "logs") as supervisor:
             airflow = AirflowApi(
@@ -55,9 +60,11 @@ def running(settings: Settings, say: Say, dags: Sequence[str] = DAGS) -> Iterato
                 home / "airflow" / "simple_auth_manager_passwords.json.generated",
             )
             stack = Stack(supervisor, airflow, environment["TAGLINE_MLFLOW_URL"], environment)
-            _start(stack, home, say, dags)
-            yield stack
-            say("Stopping the servers")
+            try:
+                _start(stack, home, say, dags)
+                yield stack
+            finally:
+                say("Stopping the servers")
 
 
 def _start(stack: Stack, home: Path, say: Say, dags: Sequence[str]) -> None:

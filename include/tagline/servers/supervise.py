@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -55,8 +55,7 @@ class Supervisor:
         trace: TracebackType | None,
     ) -> None:
         with _signals_ignored():
-            for child in reversed(self._children):
-                _end_session(child.process)
+            _end([child.process for child in self._children])
             self._children.clear()
 
     def start(self, name: str, *module: str) -> None:
@@ -82,7 +81,7 @@ class Supervisor:
             if child.process.wait() != 0:
                 raise _failure(child)
         finally:
-            _end_session(child.process)
+            _end([child.process])
 
     def watch(self) -> None:
         """Raise ServerFailed if a child has ended by itself."""
@@ -130,17 +129,22 @@ def _signals_ignored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _end_session(leader: subprocess.Popen[bytes]) -> None:
-    """Ask the leader to end; end what is left of its session after a while."""
-    if leader.poll() is None:
-        leader.terminate()
+def _end(leaders: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask all leaders to end; after a while end what is left of their sessions."""
+    for leader in leaders:
+        if leader.poll() is None:
+            leader.terminate()
+    limit = time.monotonic() + _PATIENCE
+    for leader in leaders:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            leader.wait(_PATIENCE)
-    left = [process for process in psutil.process_iter() if _session(process.pid) == leader.pid]
+            leader.wait(max(limit - time.monotonic(), 0))
+    sessions = {leader.pid for leader in leaders}
+    left = [process for process in psutil.process_iter() if _session(process.pid) in sessions]
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    leader.wait()
+    for leader in leaders:
+        leader.wait()
     psutil.wait_procs(left, timeout=_PATIENCE)
 
 
