@@ -7,7 +7,7 @@ SELECT
   amount,
   row_number() OVER customer_orders AS order_number,
   lag(ordered_at) OVER customer_orders AS previous_ordered_at,
-  (epoch(ordered_at) - epoch(lag(ordered_at) OVER customer_orders)) / 86400 AS gap_days
+  round((epoch(ordered_at) - epoch(lag(ordered_at) OVER customer_orders)) / 86400, 6) AS gap_days
 FROM orders
 WHERE status = 'placed'
 WINDOW customer_orders AS (PARTITION BY customer_key ORDER BY ordered_at, order_id)

@@ -1,0 +1,167 @@
+"""The released tags of one day equal plain pandas over the raw files, tag by tag.
+
+`brute_force` shares no code with Tagline. A tag without a counterpart there fails here, so that
+whoever adds one writes its second, independent implementation too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+PROJECT = Path(__file__).resolve().parents[2]
+AS_OF = "2017-10-01"
+TOLERANCE = 2e-6  # sums of numbers are exact to six decimals
+
+
+def _load(path: Path) -> ModuleType:
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+brute_force = _load(Path(__file__).with_name("brute_force.py"))
+COUNTERPARTS: Mapping[str, Callable[[Any], pd.Series]] = brute_force.TAGS
+DEFINITIONS: Mapping[str, dict[str, Any]] = {
+    path.stem: yaml.safe_load(path.read_text("utf-8"))
+    for path in sorted((PROJECT / "include" / "tags").glob("*/*/*.yaml"))
+}
+MODEL_TAGS = {slug for slug, tag in DEFINITIONS.items() if tag["kind"] == "model"}
+OVER_MODELS = {"win_back_priority"}  # checked against the released model tags
+
+
+@dataclass(frozen=True)
+class Released:
+    """What the command line printed and exported for the day."""
+
+    report: dict[str, Any]
+    rows: pd.DataFrame  # by household
+    folder: Path
+
+    def run(self, *arguments: str) -> Any:
+        return json.loads(_tagline(self.folder, *arguments, "--json"))
+
+
+def _tagline(home: Path, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if "TAGLINE" not in name}
+    command = [str(Path(sys.executable).with_name("tagline")), *arguments]
+    done = subprocess.run(
+        command,
+        env=environment | {"TAGLINE_HOME": str(home)},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Released]:
+    home = tmp_path_factory.mktemp("grocer")
+    report = json.loads(_tagline(home, "run", "--as-of", AS_OF, "--json"))
+    _tagline(home, "export", str(home / "out.parquet"))
+    rows = pd.read_parquet(home / "out.parquet")
+    assert rows["customer_id"].is_unique
+    rows = rows.set_index(rows["customer_id"].astype(int)).sort_index()
+    yield Released(report, rows, home)
+
+
+@pytest.fixture(scope="module")
+def facts() -> Any:
+    return brute_force.facts(pd.Timestamp(AS_OF))
+
+
+def test_every_tag_has_a_counterpart() -> None:
+    wanted = set(DEFINITIONS) - MODEL_TAGS - OVER_MODELS
+    assert wanted == set(COUNTERPARTS), "add the tag to tests/system/brute_force.py"
+
+
+def test_there_is_a_row_for_each_customer_with_an_order_before_as_of(
+    released: Released, facts: Any
+) -> None:
+    assert list(released.rows.index) == list(facts.households)
+    assert released.report["customers"] == len(facts.households)
+
+
+def test_a_tag_is_released_unless_it_needs_a_model(released: Released) -> None:
+    assert set(COUNTERPARTS) <= set(released.rows.columns)
+
+
+@pytest.mark.parametrize("slug", sorted(COUNTERPARTS))
+def test_a_tag_equals_its_counterpart(released: Released, facts: Any, slug: str) -> None:
+    wanted = COUNTERPARTS[slug](facts)
+    assert set(wanted.index) == set(facts.households)
+    _assert_equal(slug, released.rows[slug], wanted)
+
+
+def test_a_rule_over_a_model_equals_its_counterpart(released: Released, facts: Any) -> None:
+    if not set(released.rows.columns) >= MODEL_TAGS:
+        assert not OVER_MODELS & set(released.rows.columns)
+        return
+    likely = released.rows["is_likely_to_lapse"]
+    wanted = brute_force.win_back_priority(facts, likely)
+    _assert_equal("win_back_priority", released.rows["win_back_priority"], wanted)
+
+
+def test_an_audience_counts_what_the_export_holds(released: Released) -> None:
+    found = released.run("audience", "order_count_90d >= 5 and not is_dormant")
+    rows = released.rows
+    scanned = (rows["order_count_90d"] >= 5) & ~rows["is_dormant"].astype(bool)
+    assert found["count"] == int(scanned.sum()) > 0
+
+
+def test_a_profile_shows_the_exported_values(released: Released) -> None:
+    profile = released.run("profile", "1")
+    assert profile["customer_id"] == "1"
+    for slug in ("recency_days", "order_amount_90d", "rfm_segment", "top_categories_365d"):
+        _assert_equal(
+            slug, pd.Series([profile["tags"][slug]["value"]]), pd.Series([released.rows[slug][1]])
+        )
+
+
+def _assert_equal(slug: str, found: pd.Series, wanted: pd.Series) -> None:
+    pairs = [
+        (household, _plain(wanted[household]), _plain(found[household]))
+        for household in found.index
+    ]
+    wrong = [pair for pair in pairs if not _same(*pair[1:])]
+    shown = "\n".join(f"  {h}: counterpart {w!r}, released {f!r}" for h, w, f in wrong[:5])
+    assert not wrong, f"{slug} differs for {len(wrong)} of {len(pairs)} households:\n{shown}"
+
+
+def _plain(value: Any) -> Any:
+    """A value as plain Python; None for anything absent."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return value
+    if value is None or pd.isna(value):
+        return None
+    return value.isoformat()[:10] if hasattr(value, "isoformat") else value
+
+
+def _same(wanted: Any, found: Any) -> bool:
+    kinds = {type(wanted), type(found)}
+    if kinds <= {int, float}:
+        return bool(abs(wanted - found) <= TOLERANCE)
+    return len(kinds) == 1 and bool(wanted == found)
