@@ -45,13 +45,9 @@ class Engine(Protocol):
 def open_engine(settings: Settings) -> Engine:
     """The engine that the settings name."""
     if settings.engine == "duckdb":
-        from tagline.engines.duckdb import DuckDBEngine
+        from tagline.engines.duckdb import local_engine
 
-        return DuckDBEngine(
-            memory_limit=settings.memory_limit,
-            threads=settings.threads,
-            temp_directory=str(settings.home_path / "duckdb_tmp"),
-        )
+        return local_engine(settings)
     raise WrongUsage(f"TAGLINE_ENGINE={settings.engine!r} is not an engine. Known: duckdb.")
 
 

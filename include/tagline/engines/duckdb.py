@@ -14,6 +14,7 @@ import pyarrow
 
 from tagline.engines import Relation, identifier, literal
 from tagline.errors import TaglineError
+from tagline.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,11 @@ class DuckDBEngine:
 
     def write(self, sql: str, relations: Mapping[str, Relation], path: str) -> int:
         """Write the rows of one SELECT as a Parquet file at `path`; the number of rows."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
-            with self._connection(relations, [str(unfinished)]) as connection:
-                rows = copy_to_parquet(connection, sql, str(unfinished))
-            publish(unfinished, target)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        return rows
+        with (
+            appearing_whole(path) as unfinished,
+            self._connection(relations, [unfinished]) as connection,
+        ):
+            return copy_to_parquet(connection, sql, unfinished)
 
     @contextmanager
     def open(
@@ -135,14 +131,34 @@ def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str) 
     return int(row[0]) if row else 0
 
 
-def publish(unfinished: Path, target: Path) -> None:
-    """Give a finished file its name, durably and at once."""
-    with unfinished.open("rb") as file:
-        os.fsync(file.fileno())
-    unfinished.replace(target)
+@contextmanager
+def appearing_whole(path: str) -> Iterator[str]:
+    """A temporary name to write to; after the block the file appears at `path`, durably.
+
+    If the block fails, nothing appears and what was written is removed.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        yield str(unfinished)
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)
     with suppress(OSError):  # some file systems cannot sync a folder
         folder = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def local_engine(settings: Settings) -> DuckDBEngine:
+    """The DuckDB engine within the settings' limits, whatever engine computes the tags."""
+    return DuckDBEngine(
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        temp_directory=str(settings.home_path / "duckdb_tmp"),
+    )

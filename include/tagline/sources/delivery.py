@@ -1,0 +1,290 @@
+"""What a source delivered: rows cast to their declared types, or refused with a reason."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from tagline.casting import cast_sql, fits, unfit_sql
+from tagline.definitions.types import DataType
+from tagline.engines import identifier, literal
+from tagline.engines.duckdb import DuckDBEngine, appearing_whole, copy_to_parquet
+from tagline.errors import QuarantineLimitExceeded, SourceChanged
+from tagline.sources import Incoming, Interval
+from tagline.sources.text import LINE, RAW, REASON
+
+LIMIT = 0.05  # largest share of rows that a source may deliver wrong for one reason
+LOADED_AT = "_loaded_at"
+STAGED = ".parquet"  # ending of the staged copy of a text file
+_FILE = "_file"
+_NOT_DATA = frozenset((_FILE, "filename", LINE, REASON, RAW))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The rows of one read, in files; `refused` holds (reason, position, row) of the others."""
+
+    rows: int
+    digest: str
+    watermark_at: datetime | None
+    new_columns: tuple[str, ...]
+    refused_counts: Mapping[str, int] = field(default_factory=dict)
+    over_limit: tuple[str, ...] = ()
+
+    def require_limits(self, name: str) -> None:
+        """Raise if too large a share of the rows was refused for one reason."""
+        if self.over_limit:
+            raise QuarantineLimitExceeded(
+                f"{name}: " + "; ".join(self.over_limit) + f" (limit {LIMIT:.0%}). Nothing of "
+                "this delivery was kept; the refused rows are in quarantine. Correct the source "
+                "or its declaration, then run again."
+            )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The SQL of a delivery's columns, over the rows as found."""
+
+    found: Mapping[str, str]  # every column with the engine's type
+    casts: Mapping[str, str]  # declared column -> typed expression
+    reason: str  # text or null
+    time: str  # instant or null; null literal for snapshots
+
+    @property
+    def new(self) -> tuple[str, ...]:
+        return tuple(sorted(set(self.found) - set(self.casts)))
+
+
+def deliver(
+    engine: DuckDBEngine,
+    incoming: Incoming,
+    interval: Interval | None,
+    target: str,
+    refused: str,
+    at: datetime,
+) -> Delivery:
+    """Write the interval's rows to `target` and the refused ones to `refused`, if there are any.
+
+    Raises SourceChanged, with the whole difference, when the columns are not as declared.
+    """
+    with ExitStack() as stack:
+        written = stack.enter_context(appearing_whole(target))
+        rejected = f"{written}.refused"
+        stack.callback(Path(rejected).unlink, missing_ok=True)
+        connection = stack.enter_context(engine.open([*incoming.files, written, rejected]))
+        _show(connection, incoming)
+        columns = _columns(connection, incoming)
+        rows = copy_to_parquet(connection, _kept_sql(columns, interval, at), written)
+        scan = _scan(connection, columns, interval, incoming.exact, at)
+        if scan.refused:
+            sql = _refused_sql(columns, interval, incoming)
+            copy_to_parquet(connection, sql, rejected)
+            Path(refused).parent.mkdir(parents=True, exist_ok=True)
+            Path(rejected).replace(refused)
+        stored = f"read_parquet({literal(written)})"
+        names = sorted(columns.found)
+        digest = connection.execute(digest_sql(names, stored)).fetchone()
+    newest = [moment for moment in (scan.newest, incoming.watermark_at) if moment is not None]
+    return Delivery(
+        rows=rows,
+        digest=digest_text(digest),
+        watermark_at=max(newest) if newest else None,
+        new_columns=columns.new,
+        refused_counts=scan.refused,
+        over_limit=scan.over_limit,
+    )
+
+
+def digest_sql(columns: list[str], source: str) -> str:
+    """A query of one row that says what rows a table holds, whatever their order."""
+    row = f"hash({', '.join(identifier(name) for name in columns)})"
+    return f"SELECT count(*), sum({row}), bit_xor({row}), sum(hash({row})) FROM {source}"
+
+
+def digest_text(row: tuple[object, ...] | None) -> str:
+    """The result of `digest_sql` as a text."""
+    assert row is not None
+    return "-".join(str(value or 0) for value in row)
+
+
+def _show(connection: DuckDBPyConnection, incoming: Incoming) -> None:
+    """The view `incoming`: the rows as found, each with its file, and line and fault if known."""
+    files = ", ".join(literal(file) for file in incoming.files)
+    for file in incoming.files if len(incoming.files) > 1 else ():
+        found = _describe(connection, f"read_parquet({literal(file)})")
+        _require_columns(incoming, found, f" in {_shown_name(file, incoming)}")
+    marks = (
+        ""
+        if incoming.text
+        else (
+            f", CAST(NULL AS BIGINT) AS {LINE}, CAST(NULL AS VARCHAR) AS {REASON}, "
+            f"CAST(NULL AS VARCHAR) AS {RAW}"
+        )
+    )
+    name = "parse_filename(filename)"
+    connection.execute(
+        f"CREATE TEMP VIEW incoming AS SELECT *, "
+        f"{name + f'[:-{len(STAGED) + 1}]' if incoming.text else name} AS {_FILE}{marks} "
+        f"FROM read_parquet([{files}], union_by_name = true, filename = true)"
+    )
+
+
+def _shown_name(file: str, incoming: Incoming) -> str:
+    name = Path(file).name
+    return name.removesuffix(STAGED) if incoming.text else name
+
+
+def _describe(connection: DuckDBPyConnection, source: str) -> dict[str, str]:
+    rows = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    return {str(row[0]): str(row[1]) for row in rows if row[0] not in _NOT_DATA}
+
+
+def _columns(connection: DuckDBPyConnection, incoming: Incoming) -> _Columns:
+    found = _describe(connection, "incoming")
+    _require_columns(incoming, found, "")
+    casts: dict[str, str] = {}
+    reasons = [f"WHEN {REASON} IS NOT NULL THEN {REASON}"] if incoming.text else []
+    for name, kind in incoming.definition.columns.items():
+        value = identifier(name)
+        casts[name] = cast_sql(value, found[name], kind, incoming.timezone)
+        unfit = unfit_sql(value, casts[name], found[name], kind)
+        if unfit:
+            reasons.append(f"WHEN {unfit} THEN {literal('unparsable_' + name)}")
+    time = incoming.definition.time
+    if time:
+        reasons.append(f"WHEN {casts[time]} IS NULL THEN {literal('missing_' + time)}")
+    reason = f"CASE {' '.join(reasons)} END" if reasons else "CAST(NULL AS VARCHAR)"
+    moment = f"CAST({casts[time]} AS TIMESTAMPTZ)" if time else "CAST(NULL AS TIMESTAMPTZ)"
+    return _Columns(found, casts, reason, moment)
+
+
+def _require_columns(incoming: Incoming, found: Mapping[str, str], where: str) -> None:
+    declared = incoming.definition.columns
+    unknown = sorted(set(found) - set(declared))
+    lines = []
+    for name, kind in declared.items():
+        if name not in found:
+            close = difflib.get_close_matches(name, unknown, n=1, cutoff=0.3)
+            hint = f"; the closest new column is {close[0]!r}" if close else ""
+            lines.append(f"  {name} is missing{where}{hint}")
+        elif not incoming.text and not fits(found[name], kind):
+            lines.append(f"  {name} is {found[name]}{where}, declared {kind}")
+    if lines:
+        raise SourceChanged(
+            f"{incoming.name}: the columns differ from sources/{incoming.source}.yaml:\n"
+            + "\n".join(lines)
+            + "\nNothing was loaded. Correct the declaration (and the SQL files that read it), "
+            "or the source."
+        )
+
+
+def _within(moment: str, interval: Interval | None) -> str:
+    if interval is None:
+        return "true"
+    return f"({moment} >= {instant(interval.start)} AND {moment} < {instant(interval.end)})"
+
+
+def instant(moment: datetime) -> str:
+    """An instant as a literal of the engine."""
+    return f"TIMESTAMPTZ '{moment.isoformat(sep=' ')}'"
+
+
+def _kept_sql(columns: _Columns, interval: Interval | None, at: datetime) -> str:
+    shown = [f"{cast} AS {identifier(name)}" for name, cast in columns.casts.items()]
+    shown += [f"CAST({identifier(name)} AS VARCHAR) AS {identifier(name)}" for name in columns.new]
+    shown.append(f"{instant(at)} AS {identifier(LOADED_AT)}")
+    return (
+        f"SELECT {', '.join(shown)} FROM incoming "
+        f"WHERE {columns.reason} IS NULL AND {_within(columns.time, interval)}"
+    )
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """Counts over all rows of the files: (reason or None, place) -> rows."""
+
+    counts: Mapping[tuple[str | None, str], int]
+    newest: datetime | None
+    exact: bool
+
+    @property
+    def refused(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for (reason, place), rows in self.counts.items():
+            if place == "outside":
+                reason = "outside_interval" if self.exact else None
+            if reason:
+                counts[reason] = counts.get(reason, 0) + rows
+        return counts
+
+    @property
+    def over_limit(self) -> tuple[str, ...]:
+        """The reasons whose share of the rows that they could have stood among is too large."""
+        inside = sum(rows for (_, place), rows in self.counts.items() if place == "inside")
+        everything = sum(self.counts.values())
+        shares: dict[str, float] = {}
+        for (reason, place), rows in self.counts.items():
+            if place == "outside":
+                reason = "outside_interval" if self.exact else None
+            if reason:
+                share = rows / (inside if place == "inside" else everything)
+                shares[reason] = max(shares.get(reason, 0), share)
+        return tuple(
+            f"{share:.1%} of the rows are {reason}"
+            for reason, share in sorted(shares.items())
+            if share > LIMIT
+        )
+
+
+def _scan(
+    connection: DuckDBPyConnection,
+    columns: _Columns,
+    interval: Interval | None,
+    exact: bool,
+    at: datetime,
+) -> _Scan:
+    place = "'inside'"
+    if interval is not None:
+        place = (
+            f"CASE WHEN moment IS NULL THEN 'timeless' WHEN {_within('moment', interval)} "
+            "THEN 'inside' ELSE 'outside' END"
+        )
+    rows = connection.execute(
+        f"SELECT reason, {place} AS place, count(*), max(moment) FILTER (moment <= {instant(at)}) "
+        f"FROM (SELECT {columns.reason} AS reason, {columns.time} AS moment FROM incoming) "
+        "GROUP BY ALL"
+    ).fetchall()
+    newest = [row[3] for row in rows if row[3] is not None]
+    counts = {(row[0], row[1]): int(row[2]) for row in rows}
+    return _Scan(counts, max(newest) if newest else None, exact)
+
+
+def _refused_sql(columns: _Columns, interval: Interval | None, incoming: Incoming) -> str:
+    """(reason, position, row) of every refused row, with the values as they were found."""
+    pairs = ", ".join(f"{literal(name)}, {identifier(name)}" for name in columns.found)
+    reason, wanted = columns.reason, f"{columns.reason} IS NOT NULL"
+    if interval is not None:
+        outside = f"({columns.time} IS NOT NULL AND NOT {_within(columns.time, interval)})"
+        if incoming.exact:
+            reason = f"CASE WHEN {outside} THEN 'outside_interval' ELSE {reason} END"
+            wanted = f"({wanted} OR {outside})"
+        else:
+            wanted = f"({wanted} AND NOT {outside})"
+    line = f"CASE WHEN {LINE} IS NULL THEN json_object('file', {_FILE}) ELSE "
+    line += f"json_object('file', {_FILE}, 'line', {LINE}) END"
+    row = f"CASE WHEN {RAW} IS NULL THEN json_object({pairs}) ELSE json_object('text', {RAW}) END"
+    return (
+        f"SELECT {reason} AS reason, CAST({line} AS VARCHAR) AS position, "
+        f"CAST({row} AS VARCHAR) AS row FROM incoming WHERE {wanted}"
+    )
+
+
+def column_types(declared: Mapping[str, DataType], new: tuple[str, ...]) -> dict[str, DataType]:
+    """The columns of a raw file: declared ones, new ones as text, and when it was loaded."""
+    return {**declared, **dict.fromkeys(new, DataType.TEXT), LOADED_AT: DataType.TIMESTAMP}

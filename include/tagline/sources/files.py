@@ -1,0 +1,237 @@
+"""Files as a source: a local folder, an installed package or any fsspec URL."""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib.util
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from tagline.definitions import FileSource
+from tagline.definitions.source import FileTable
+from tagline.errors import SourceUnavailable, TaglineError, did_you_mean
+from tagline.sources import Incoming, Interval, expand_variables
+from tagline.sources.delivery import STAGED
+from tagline.sources.text import stage_csv
+
+if TYPE_CHECKING:
+    from tagline.catalog import Catalog
+
+_DATE = re.compile(r"\{date(?::([^}]*))?\}")
+
+
+@dataclass(frozen=True)
+class FileReader:
+    """Reads the tables of a `files` source; remote files are copied to scratch first."""
+
+    source: str
+    definition: FileSource
+    catalog: Catalog
+
+    def delivered(self, table: str, wanted: Interval) -> list[Interval]:
+        """The whole interval; with `{date}` in the path, the days whose file is there."""
+        definition = self.definition.tables[table]
+        if not _DATE.search(definition.path):
+            return [wanted]
+        there = self._dated_files(definition)
+        found: list[Interval] = []
+        for day, part in self._days(wanted):
+            if day not in there:
+                continue
+            if found and found[-1].end == part.start:
+                found[-1] = Interval(found[-1].start, part.end)
+            else:
+                found.append(part)
+        return found
+
+    @contextmanager
+    def read(
+        self, table: str, interval: Interval | None, as_of: datetime, scratch: Path
+    ) -> Iterator[Incoming]:
+        """The table's files; of a path with `{date}`, those of the interval or the newest."""
+        definition = self.definition.tables[table]
+        watermark = None
+        dated = _DATE.search(definition.path) is not None
+        if not dated:
+            paths = self._list(definition.path)
+        else:
+            there = self._dated_files(definition)
+            if interval:
+                days = [day for day, _ in self._days(interval)]
+                paths = [path for day in days for path in there.get(day, [])]
+                later = [day for day in there if day > days[-1]]
+                watermark = self.catalog.midnight(min(later)) if later else None
+            else:
+                last = _local_day(self.catalog, as_of - timedelta(microseconds=1))
+                past = [day for day in there if day <= last]
+                paths = there[max(past)] if past else []
+        if not paths:
+            raise SourceUnavailable(
+                f"{self.source}.{table}: no file matches {definition.path!r} in "
+                f"{self.definition.location!r}. Correct location or path in "
+                f"sources/{self.source}.yaml, or deliver the file."
+            )
+        folder = scratch / uuid.uuid4().hex
+        try:
+            local = self._localise(paths, folder)
+            before = [_state(path) for path in local]
+            name = f"{self.source}.{table}"
+            text = (definition.format or _format(paths[0], name)) == "csv"
+            files = local
+            if text:
+                files = [
+                    str(folder / str(n) / f"{Path(p).name}{STAGED}") for n, p in enumerate(local)
+                ]
+                for path, staged in zip(local, map(Path, files), strict=True):
+                    staged.parent.mkdir(parents=True, exist_ok=True)
+                    stage_csv(path, staged, definition.columns, name)
+            yield Incoming(
+                source=self.source,
+                table=table,
+                definition=definition,
+                timezone=self.definition.timezone,
+                files=tuple(files),
+                text=text,
+                watermark_at=watermark,
+                exact=dated and interval is not None,
+            )
+            if [_state(path) for path in local] != before:
+                raise SourceUnavailable(
+                    f"{self.source}.{table}: a file changed while it was being read. "
+                    "Run again when the delivery is complete."
+                )
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _days(self, interval: Interval) -> Iterator[tuple[date, Interval]]:
+        """The business days that the interval touches, with their part of it."""
+        day = _local_day(self.catalog, interval.start)
+        while (start := self.catalog.midnight(day)) < interval.end:
+            end = self.catalog.midnight(day + timedelta(days=1))
+            yield day, Interval(max(start, interval.start), min(end, interval.end))
+            day += timedelta(days=1)
+
+    def _dated_files(self, definition: FileTable) -> dict[date, list[str]]:
+        """The files of a path with `{date}` by their date."""
+        form = next(iter(_DATE.findall(definition.path))) or "%Y-%m-%d"
+        head, tail = (fnmatch.translate(part) for part in _split_at_date(definition.path))
+        pattern = re.compile(f"(?:^|.*/){_body(head)}(?P<date>[^/]+?){_body(tail)}$", re.DOTALL)
+        found: dict[date, list[str]] = {}
+        for path in self._list(_DATE.sub("*", definition.path)):
+            match = pattern.match(path)
+            try:
+                day = datetime.strptime(match["date"], form).date() if match else None
+            except ValueError:
+                continue
+            if day:
+                found.setdefault(day, []).append(path)
+        return found
+
+    def _list(self, pattern: str) -> list[str]:
+        """The files that match, as local paths or as URLs' paths, sorted."""
+        filesystem, root = self._filesystem
+        full = str(PurePosixPath(root) / pattern)
+        try:
+            if any(mark in pattern for mark in "*?["):
+                return sorted(str(path) for path in filesystem.glob(full))
+            return [full] if filesystem.exists(full) else []
+        except Exception as error:  # each file system has errors of its own
+            raise SourceUnavailable(
+                f"source {self.source}: {self.definition.location!r} cannot be listed: {error}"
+            ) from error
+
+    def _localise(self, paths: list[str], folder: Path) -> list[str]:
+        filesystem, _ = self._filesystem
+        if "file" in _protocols(filesystem):
+            return paths
+        copies = []
+        for number, path in enumerate(paths):
+            copy = folder / str(number) / PurePosixPath(path).name
+            copy.parent.mkdir(parents=True)
+            try:
+                filesystem.get_file(path, str(copy))
+            except Exception as error:  # each file system has errors of its own
+                raise SourceUnavailable(
+                    f"source {self.source}: {path} cannot be read: {error}"
+                ) from error
+            copies.append(str(copy))
+        return copies
+
+    @property
+    def _filesystem(self) -> tuple[Any, str]:
+        import fsspec.core
+
+        location = expand_variables(
+            self.definition.location, f"location of sources/{self.source}.yaml"
+        )
+        if location.startswith("package://"):
+            location = _package_folder(location, self.source)
+        elif "://" not in location:
+            location = str((self.catalog.root / location).resolve())
+        try:
+            filesystem, root = fsspec.core.url_to_fs(location)
+        except (ImportError, ValueError) as error:
+            raise SourceUnavailable(
+                f"source {self.source}: {self.definition.location!r} cannot be opened: {error}"
+            ) from error
+        return filesystem, str(root)
+
+
+def _package_folder(location: str, source: str) -> str:
+    """The folder of `package://name/folder`, without importing the package."""
+    name, _, folder = location.removeprefix("package://").partition("/")
+    found = importlib.util.find_spec(name) if name.isidentifier() else None
+    if found is None or not found.submodule_search_locations:
+        raise SourceUnavailable(
+            f"source {source}: the package {name!r} is not installed. "
+            f"Install it, or correct location in sources/{source}.yaml."
+        )
+    return str(Path(found.submodule_search_locations[0]) / folder)
+
+
+def _format(path: str, name: str) -> Literal["parquet", "csv"]:
+    plain = path.lower().removesuffix(".gz")
+    if plain.endswith((".parquet", ".pq")):
+        return "parquet"
+    if plain.endswith((".csv", ".tsv", ".txt")):
+        return "csv"
+    ending = PurePosixPath(path).suffix
+    raise TaglineError(
+        f"{name}: the format of {PurePosixPath(path).name!r} is not known by its ending."
+        f"{did_you_mean(ending, ['.parquet', '.csv', '.csv.gz'])} Or declare format: csv."
+    )
+
+
+def _split_at_date(path: str) -> tuple[str, str]:
+    match = _DATE.search(path)
+    assert match
+    return path[: match.start()], path[match.end() :]
+
+
+def _body(translated: str) -> str:
+    """The pattern of `fnmatch.translate` without its anchors."""
+    return re.sub(r"^\(\?s:(.*)\)(\\Z|\\z)$", r"(?:\1)", translated, flags=re.DOTALL)
+
+
+def _protocols(filesystem: Any) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _local_day(catalog: Catalog, instant: datetime) -> date:
+    """The business day that holds an instant."""
+    from zoneinfo import ZoneInfo
+
+    return instant.astimezone(ZoneInfo(catalog.definition.timezone)).date()
+
+
+def _state(path: str) -> tuple[int, int]:
+    found = Path(path).stat()
+    return found.st_size, found.st_mtime_ns
