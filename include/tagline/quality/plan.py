@@ -1,0 +1,304 @@
+"""What is checked of a table: its expectations, split by how much of it each has to see.
+
+A rule about single rows is validated in chunks of bounded size. A rule about the whole (a row
+count, a mean, uniqueness) cannot be: its figure is computed once by the engine, and Great
+Expectations checks the figure. Pure: nothing here imports Great Expectations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from tagline.definitions import DataType, TableDefinition
+from tagline.errors import TaglineError
+from tagline.quality.report import Severity
+
+VERSION_COLUMNS = {"valid_at": DataType.TIMESTAMP, "loaded_at": DataType.TIMESTAMP}
+BETWEEN = "expect_column_values_to_be_between"
+
+# Column expectations whose meaning depends on other rows, though they look at single values.
+_NOT_BY_ROW = frozenset(
+    {
+        "expect_column_values_to_be_unique",
+        "expect_column_values_to_be_increasing",
+        "expect_column_values_to_be_decreasing",
+        "expect_column_value_z_scores_to_be_less_than",
+        "expect_column_values_to_not_be_outliers",
+        "expect_compound_columns_to_be_unique",
+    }
+)
+_AGGREGATES = {
+    "expect_column_min_to_be_between": "min({column})",
+    "expect_column_max_to_be_between": "max({column})",
+    "expect_column_mean_to_be_between": "avg({column})",
+    "expect_column_median_to_be_between": "median({column})",
+    "expect_column_sum_to_be_between": "sum({column})",
+    "expect_column_stdev_to_be_between": "stddev_samp({column})",
+    "expect_column_proportion_of_non_null_values_to_be_between": (
+        "count({column}) * 1.0 / nullif(count(*), 0)"
+    ),
+}
+_DISTINCT = {
+    "expect_column_unique_value_count_to_be_between": "count(distinct {column})",
+    "expect_column_proportion_of_unique_values_to_be_between": (
+        "count(distinct {column}) * 1.0 / nullif(count({column}), 0)"
+    ),
+}
+_VALUE_SETS = frozenset(
+    {
+        "expect_column_distinct_values_to_be_in_set",
+        "expect_column_distinct_values_to_contain_set",
+        "expect_column_distinct_values_to_equal_set",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation as Great Expectations is asked to judge it on one frame.
+
+    `expect` and `kwargs` are what is run; `shown_as` and `limits` what the author wrote. A
+    `mostly` is kept apart: it holds for all rows together, not for each chunk.
+    """
+
+    expect: str
+    kwargs: Mapping[str, Any]
+    severity: Severity
+    subject: str
+    shown_as: str
+    limits: str = ""
+    mostly: float = 1.0
+    note: str | None = None
+    private: bool = False  # values of its column must not be shown
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of all added rows, named as its column in the figures frame, and its rule.
+
+    `newest` figures look only at the newest version of each key among the added rows.
+    """
+
+    name: str
+    sql: str
+    rule: Rule
+    newest: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is checked of one table."""
+
+    columns: tuple[str, ...]  # what the chunks must hold
+    by_row: tuple[Rule, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    value_sets: tuple[Rule, ...] = field(default=())  # on the distinct values of their column
+
+
+def plan_table(table: str, definition: TableDefinition, is_by_row: Callable[[str], bool]) -> Plan:
+    """The checks of a table: those of its YAML, and those that its shape itself promises.
+
+    The shape promises that stored rows have distinct (key, valid_at, loaded_at) and that
+    columns that are not nullable have no null. `is_by_row` says of an expectation's name
+    whether Great Expectations judges it row by row.
+    """
+    by_row: list[Rule] = []
+    figures = _promised(definition)
+    value_sets: list[Rule] = []
+    columns: dict[str, None] = {}
+    for expectation in definition.expectations:
+        name = expectation.expect
+        given = dict(expectation.with_)
+        if expectation.column is not None:
+            given["column"] = expectation.column
+        named = _columns_of(given)
+        unknown = [c for c in named if c not in definition.columns and c not in VERSION_COLUMNS]
+        if unknown:
+            raise TaglineError(
+                f"tables/{table}.yaml: {name} names column {unknown[0]!r}, which is not declared"
+            )
+        rule = _rule(definition, name, given, expectation.severity, expectation.reason)
+        if name in _VALUE_SETS:
+            value_sets.append(rule)
+        elif name not in _NOT_BY_ROW and is_by_row(name):
+            by_row.append(rule)
+            columns.update(dict.fromkeys(named))
+        else:
+            figures.append(_figure(table, rule))
+    return Plan(tuple(columns), tuple(by_row), tuple(figures), tuple(value_sets))
+
+
+def figures_sql(relation: str, plan: Plan, definition: TableDefinition, *, newest: bool) -> str:
+    """One row with a column `figure_<n>` per figure of this kind, over the rows of `relation`."""
+    key = ", ".join(map(quoted, definition.key))
+    rows = quoted(relation)
+    if newest and not definition.immutable:
+        rows = (
+            f"(select * from (select *, row_number() over (partition by {key} "
+            f"order by valid_at desc, loaded_at desc) as version_rank from {rows}) as ranked "
+            "where version_rank = 1) as newest"
+        )
+    selected = [
+        f"{figure.sql.format(rows=rows)} as figure_{number}"
+        for number, figure in enumerate(plan.figures)
+        if figure.newest == newest
+    ]
+    return f"select {', '.join(selected)} from {rows}"
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _promised(definition: TableDefinition) -> list[Figure]:
+    """Figures that follow from the table's shape: an error of ours if one fails."""
+    stored = (*definition.key, "valid_at", "loaded_at")
+    names = ", ".join(map(quoted, stored))
+    shared = f"rows that share {', '.join(stored)}"
+    key = Figure(
+        shared,
+        f"(select coalesce(sum(n), 0) from (select count(*) as n from {{rows}} "
+        f"group by {names} having count(*) > 1) as repeated)",
+        Rule(
+            BETWEEN,
+            {"column": shared, "max_value": 0},
+            "critical",
+            ", ".join(stored),
+            "expect_compound_columns_to_be_unique",
+        ),
+    )
+    nulls = [
+        Figure(
+            f"rows without {column}",
+            f"count(*) - count({quoted(column)})",
+            Rule(
+                BETWEEN,
+                {"column": f"rows without {column}", "max_value": 0},
+                "critical",
+                column,
+                "expect_column_values_to_not_be_null",
+            ),
+        )
+        for column, declared in definition.columns.items()
+        if not declared.nullable
+    ]
+    return [key, *nulls]
+
+
+def _rule(
+    definition: TableDefinition,
+    name: str,
+    given: dict[str, Any],
+    severity: Severity,
+    reason: str | None,
+) -> Rule:
+    named = _columns_of(given)
+    mostly = float(given.get("mostly", 1.0))
+    limits = ", ".join(
+        f"{key} {_shown(value)}" for key, value in given.items() if not key.startswith("column")
+    )
+    kwargs = {key: value for key, value in given.items() if key != "mostly"}
+    column = given.get("column")
+    declared = definition.columns.get(column) if column else None
+    kind = declared.type if declared else VERSION_COLUMNS.get(str(column))
+    if kind in (DataType.DATE, DataType.TIMESTAMP):
+        kwargs = {key: _instants(value, kind) for key, value in kwargs.items()}
+    note = f"Rows that break it go to quarantine as {reason}." if severity == "row" else None
+    private = any(definition.columns[c].pii != "none" for c in named if c in definition.columns)
+    subject = ", ".join(named) or "rows"
+    return Rule(name, kwargs, severity, subject, name, limits, mostly, note, private)
+
+
+def _figure(table: str, rule: Rule) -> Figure:
+    """The figure that decides a whole-table expectation, with the rule for that figure."""
+    name, kwargs = rule.expect, dict(rule.kwargs)
+    column = kwargs.pop("column", None)
+    limits = {
+        k: kwargs[k]
+        for k in ("min_value", "max_value", "strict_min", "strict_max")
+        if kwargs.get(k) is not None
+    }
+    sql: str | None = None
+    newest = False
+    label = ""
+    if name == "expect_table_row_count_to_be_between":
+        sql, label = "count(*)", "rows"
+    elif name == "expect_table_row_count_to_equal":
+        sql, label = "count(*)", "rows"
+        limits = {"min_value": kwargs["value"], "max_value": kwargs["value"]}
+    elif name in ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"):
+        columns = [column] if column else list(kwargs["column_list"])
+        newest, label = True, f"share of rows whose {', '.join(columns)} is unique"
+        sql = _unique_share(columns)
+        limits = {"min_value": rule.mostly}
+    elif name in _AGGREGATES:
+        sql = _AGGREGATES[name].format(column=quoted(str(column)))
+        label = f"{_measured(name)} of {column}"
+    elif name in _DISTINCT:
+        sql, newest = _DISTINCT[name].format(column=quoted(str(column))), True
+        label = f"{_measured(name)} of {column}"
+    if sql is None:
+        raise TaglineError(
+            f"tables/{table}.yaml: {name} needs the whole table at once and has no figure in SQL; "
+            "use a rule about single rows, a row count, min, max, mean, median, sum, stdev, "
+            "unique values or a set of distinct values"
+        )
+    judged = Rule(
+        BETWEEN,
+        {"column": label, **limits},
+        rule.severity,
+        rule.subject,
+        name,
+        rule.limits,
+        1.0,
+        rule.note,
+        rule.private,
+    )
+    return Figure(label, sql, judged, newest)
+
+
+def _unique_share(columns: list[str]) -> str:
+    """Share of the rows with a value in `columns` that share it with no other row."""
+    names = ", ".join(map(quoted, columns))
+    present = " and ".join(f"{quoted(column)} is not null" for column in columns)
+    return (
+        "(select coalesce(sum(case when n = 1 then 1 else 0 end) * 1.0 / sum(n), 1.0) from "
+        f"(select count(*) as n from {{rows}} where {present} group by {names}) as groups)"
+    )
+
+
+def _measured(name: str) -> str:
+    return name.removeprefix("expect_column_").removesuffix("_to_be_between").replace("_", " ")
+
+
+def _columns_of(given: Mapping[str, Any]) -> list[str]:
+    named = [str(given[k]) for k in ("column", "column_A", "column_B") if k in given]
+    return named + [str(column) for column in given.get("column_list", ())]
+
+
+def _instants(value: Any, kind: DataType) -> Any:
+    """Dates and instants of a YAML file as Great Expectations compares them with a frame."""
+    if isinstance(value, list):
+        return [_instants(item, kind) for item in value]
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if isinstance(value, datetime):
+        if kind is DataType.DATE:
+            return value.replace(tzinfo=None)
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 8:
+        return f"[{', '.join(map(str, value[:8]))}, …]"
+    return str(value)

@@ -1,0 +1,176 @@
+"""The check stage: the rows that a run's cleaning added, judged by Great Expectations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tagline.definitions import TableDefinition
+from tagline.engines import Engine, Relation
+from tagline.errors import ExpectationFailed, TaglineError
+from tagline.quality.frames import chunks, to_frame
+from tagline.quality.plan import VERSION_COLUMNS, Plan, Rule, figures_sql, plan_table, quoted
+from tagline.quality.report import CheckReport, ExpectationResult, TableCheck
+
+if TYPE_CHECKING:
+    from tagline.deployment import Deployment
+    from tagline.quality.validation import Judge
+
+MOST_VALUES = 100_000  # distinct values that a rule about a set of values may look at
+
+
+def check(
+    deployment: Deployment,
+    run_id: str,
+    as_of: datetime,
+    at: datetime,
+    tables: Sequence[str] | None = None,
+) -> CheckReport:
+    """Judge the rows that this run added to the clean tables by their expectations.
+
+    A warning is reported. A critical failure, or a row rule that still fails after cleaning,
+    raises ExpectationFailed once the report and its Data Docs are kept. A table without added
+    rows is not judged. With `tables`, only these, and their part of the report is replaced.
+    """
+    from tagline.quality.validation import Judge
+
+    started = time.perf_counter()
+    cleaned = deployment.registry.stage(run_id, "clean")["tables"]
+    names = list(cleaned) if tables is None else [t for t in tables if t in cleaned]
+    added = {table: tuple(cleaned[table]["files"]) for table in names if cleaned[table]["files"]}
+    checks: dict[str, TableCheck] = {}
+    docs = None
+    if added:
+        judge = Judge(deployment.settings.home_path / "data_docs")
+        kept: dict[str, list[Any]] = {}
+        for table, files in added.items():
+            definition = deployment.catalog.tables[table]
+            checks[table], kept[table] = judge_table(
+                judge, deployment.engine, table, definition, files
+            )
+        with deployment.registry.lock("data_docs"):
+            pages = [judge.keep(table, found, run_id, at) for table, found in kept.items()]
+            docs = judge.build(pages)
+    report = CheckReport(run_id, as_of, checks, docs, time.perf_counter() - started)
+    _save(deployment, report, tables)
+    if report.critical:
+        raise ExpectationFailed(
+            f"{len(report.critical)} critical expectations do not hold in what this run added:\n"
+            + "\n".join(f"  {sentence}" for sentence in report.critical)
+            + f"\nSee {docs}; correct the source, its SQL or the expectation, then run again."
+        )
+    return report
+
+
+def judge_table(
+    judge: Judge, engine: Engine, table: str, definition: TableDefinition, files: Sequence[str]
+) -> tuple[TableCheck, list[Any]]:
+    """All expectations of one table over the rows in `files`, with the library's own results."""
+    from tagline.quality.validation import is_by_row, read
+
+    started = time.perf_counter()
+    plan = plan_table(table, definition, is_by_row)
+    types = {name: column.type for name, column in definition.columns.items()} | VERSION_COLUMNS
+    relation = {table: Relation(tuple(files), types)}
+    rows = int(engine.fetch(f"select count(*) as n from {quoted(table)}", relation)["n"][0].as_py())
+    results: list[ExpectationResult] = []
+    found: list[Any] = []
+    if rows and plan.by_row:
+        outcome = judge.judge(table, plan.by_row, chunks(files, plan.columns))
+        found += outcome
+        results += [read(result, rule) for result, rule in zip(outcome, plan.by_row, strict=True)]
+    if rows:
+        values = _figures(engine, plan, definition, relation, table)
+        rules = [figure.rule for figure in plan.figures]
+        outcome = judge.judge(table, rules, [_figures_frame(plan, values)])
+        found += outcome
+        for figure, value, judged in zip(plan.figures, values, outcome, strict=True):
+            actual = f"{figure.name}: {_shown(value)}"
+            results.append(
+                replace(
+                    read(judged, figure.rule), checked=rows, unexpected=0, sample=(), actual=actual
+                )
+            )
+    for rule in plan.value_sets if rows else ():
+        outcome = judge.judge(table, [rule], [_distinct_values(engine, table, rule, relation)])
+        found += outcome
+        results.append(read(outcome[0], rule))
+    return TableCheck(table, rows, tuple(results), time.perf_counter() - started), found
+
+
+def _figures(
+    engine: Engine,
+    plan: Plan,
+    definition: TableDefinition,
+    relation: Mapping[str, Relation],
+    table: str,
+) -> list[Any]:
+    """The value of each figure, in the plan's order, in at most two statements."""
+    values: dict[str, Any] = {}
+    for newest in (False, True):
+        if any(figure.newest == newest for figure in plan.figures):
+            row = engine.fetch(figures_sql(table, plan, definition, newest=newest), relation)
+            values |= row.to_pylist()[0]
+    return [values[f"figure_{number}"] for number in range(len(plan.figures))]
+
+
+def _figures_frame(plan: Plan, values: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    named = zip(plan.figures, values, strict=True)
+    return to_frame(pa.table({figure.name: [_number(value)] for figure, value in named}))
+
+
+def _distinct_values(
+    engine: Engine, table: str, rule: Rule, relation: Mapping[str, Relation]
+) -> Any:
+    column = quoted(str(rule.kwargs["column"]))
+    values = engine.fetch(
+        f"select distinct {column} from {quoted(table)} where {column} is not null "
+        f"limit {MOST_VALUES + 1}",
+        relation,
+    )
+    if values.num_rows > MOST_VALUES:
+        raise TaglineError(
+            f"tables/{table}.yaml: {rule.shown_as} of {rule.subject} looks at all distinct "
+            f"values, and there are more than {MOST_VALUES:,}"
+        )
+    return to_frame(values)
+
+
+def _number(value: Any) -> Any:
+    """A figure as the frame holds it: sums of whole numbers come as decimals."""
+    return float(value) if isinstance(value, Decimal | int) else value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _save(deployment: Deployment, report: CheckReport, tables: Sequence[str] | None) -> None:
+    output = report.as_json()
+    registry = deployment.registry
+    if tables is None:
+        registry.save_stage(report.run_id, "check", output, report.seconds)
+        return
+    with registry.lock(f"check:{report.run_id}"):
+        try:
+            before = registry.stage(report.run_id, "check")
+        except TaglineError:
+            before = {"tables": {}}
+        merged = {**before["tables"], **output["tables"]}
+        output["tables"] = merged
+        output["rows"] = sum(table["rows"] for table in merged.values())
+        for kind in ("critical", "warnings"):
+            output[kind] = [
+                f"{table}.{found['sentence']}"
+                for table, entry in merged.items()
+                for found in entry[kind]
+            ]
+        registry.save_stage(report.run_id, "check", output, report.seconds)
