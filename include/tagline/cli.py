@@ -1,0 +1,84 @@
+"""The command line: does by hand whatever Airflow does by schedule."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from tagline import __version__
+from tagline.commands import definitions, models, quarantined, releases, running, serving
+from tagline.commands.console import quiet_stdout
+from tagline.errors import TaglineError
+
+app = typer.Typer(
+    name="tagline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    definitions.check,
+    running.run,
+    definitions.tags,
+    definitions.tag,
+    serving.profile,
+    serving.audience,
+    serving.export,
+    releases.releases,
+    releases.rollback,
+    releases.release,
+    definitions.sql,
+    models.train,
+    models.models,
+    quarantined.quarantine,
+):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    business: Annotated[
+        str | None,
+        typer.Option("--business", help="The business to serve; default TAGLINE_BUSINESS."),
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log progress to stderr.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Customer tags: defined as files, computed as of an instant, released atomically.
+
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 held by the gate, 4 no data.
+    """
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    context.obj = business
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit; an expected failure is a message on stderr, not a traceback."""
+    try:
+        with quiet_stdout():
+            app(args=arguments)
+    except TaglineError as error:
+        print(f"tagline: {error}", file=sys.stderr)  # noqa: T201 - the answer to a person
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("tagline: interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,187 @@
+"""check, tags, tag and sql: what is defined."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tagline.commands.console import (
+    AsOf,
+    Context,
+    Json,
+    answer,
+    answer_fields,
+    answer_json,
+    answer_table,
+    deployment,
+    instant,
+    now,
+    open_catalog,
+    settings,
+)
+from tagline.errors import DefinitionError, Fault
+
+if TYPE_CHECKING:
+    from tagline.catalog import Catalog, Tag
+    from tagline.deployment import Deployment
+
+
+def check(
+    context: Context,
+    examples: Annotated[
+        bool, typer.Option("--examples", help="Run the tags' own examples too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Validate every definition of the project; list all faults with file and line."""
+    faults: list[Fault] = []
+    counts: dict[str, int] = {}
+    try:
+        catalog = open_catalog(context)
+        counts = {
+            "sources": len(catalog.sources),
+            "tables": len(catalog.tables),
+            "tags": len(catalog.tags),
+            "unavailable": len(catalog.unavailable),
+            "models": len(catalog.models),
+        }
+        if examples:
+            from tagline.engines import open_engine
+            from tagline.examples import run_examples
+
+            counts["examples"], wrong = run_examples(catalog, open_engine(settings(context)))
+            faults.extend(wrong)
+    except DefinitionError as error:
+        faults.extend(error.faults)
+    if as_json:
+        answer_json({**counts, "faults": [asdict(fault) for fault in faults]})
+    elif not faults:
+        answer("definitions are good: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
+    if faults:
+        raise DefinitionError(faults)
+
+
+def tags(context: Context, as_json: Json = False) -> None:
+    """List the tags of this business, with those that it cannot have."""
+    catalog = open_catalog(context)
+    listed = [_summary(tag) for tag in sorted(catalog.tags.values(), key=_place)]
+    if as_json:
+        answer_json({"tags": listed, "unavailable": dict(catalog.unavailable)})
+        return
+    rows = [
+        (
+            f"{each['theme']} / {each['dimension']}",
+            each["slug"],
+            each["name"]["en"],
+            each["name"]["zh"],
+            each["kind"],
+            each["type"],
+            each["unit"],
+            each["owner"],
+        )
+        for each in listed
+    ]
+    answer_table(("theme", "tag", "name", "名称", "kind", "type", "unit", "owner"), rows)
+    if catalog.unavailable:
+        answer_table(("tag", "reason"), list(catalog.unavailable.items()), title="unavailable")
+
+
+def tag(context: Context, slug: str, as_json: Json = False) -> None:
+    """Show one tag: its definition, versions, lineage and scorecard of the live release."""
+    with deployment(context) as opened:
+        found = opened.catalog.tag(slug)
+        document = {
+            **_summary(found),
+            "definition": found.definition.model_dump(
+                mode="json", by_alias=True, exclude_defaults=True
+            ),
+            "versions": [
+                {
+                    "version": version.version,
+                    "state": state.state if state else None,
+                    "first_seen_at": version.first_seen_at,
+                }
+                for version, state in opened.registry.tag_versions(slug)
+            ],
+            "lineage": {
+                "table": found.table,
+                "reads": list(found.reads),
+                "read_by": _readers(opened.catalog, slug),
+            },
+            "scorecard": _scorecard(opened, slug),
+        }
+    if as_json:
+        answer_json(document)
+        return
+    for key in ("definition", "lineage", "scorecard"):
+        answer_fields(document[key] or {"": "nothing is released yet"}, title=f"{slug}: {key}")
+    answer_table(
+        ("version", "state", "first seen"),
+        [tuple(version.values()) for version in document["versions"]],
+        title=f"{slug}: versions",
+    )
+
+
+def sql(context: Context, slug: str, as_of: AsOf = None, as_json: Json = False) -> None:
+    """Print the SQL that computes a tag as of a day (by default today)."""
+    from tagline.compile import compile_tags
+
+    catalog = open_catalog(context)
+    catalog.tag(slug)
+    at = instant(catalog, as_of) if as_of else catalog.midnight(catalog.day(now()))
+    compiled = compile_tags(catalog, at, [slug])
+    if as_json:
+        answer_json({"tag": slug, "as_of": at, "sql": compiled.sql})
+    else:
+        answer(compiled.sql)
+
+
+def _summary(tag: Tag) -> dict[str, Any]:
+    definition = tag.definition
+    return {
+        "slug": tag.slug,
+        "name": definition.name.model_dump(),
+        "description": definition.description,
+        "theme": tag.theme,
+        "dimension": tag.dimension,
+        "kind": definition.kind,
+        "type": definition.type.value,
+        "unit": definition.unit,
+        "owner": definition.owner,
+        "polarity": definition.polarity,
+        "sensitivity": definition.sensitivity,
+        "critical": definition.critical,
+        "version": tag.version,
+        "path": tag.path,
+    }
+
+
+def _place(tag: Tag) -> tuple[str, str, str]:
+    return tag.theme, tag.dimension, tag.slug
+
+
+def _readers(catalog: Catalog, slug: str) -> list[str]:
+    tags = [other.slug for other in catalog.tags.values() if slug in other.reads]
+    models = [
+        f"model {name}"
+        for name, model in catalog.models.items()
+        if slug in model.features or slug == model.rule.tag
+    ]
+    return tags + models
+
+
+def _scorecard(opened: Deployment, slug: str) -> dict[str, Any] | None:
+    """What the live release says of a tag: its state, figures and verdict."""
+    live = opened.registry.live()
+    if live is None or slug not in live.tags:
+        return None
+    verdict = live.gate.get("tags", {}).get(slug, {})
+    return {
+        "release": live.id,
+        **live.tags[slug],
+        "verdict": verdict.get("verdict"),
+        "reasons": verdict.get("reasons", []),
+        **live.profile.get(slug, {}),
+    }
