@@ -2,7 +2,7 @@
 
 Great Expectations' own pages name style sheets, scripts and pictures on content delivery
 networks. These views, named in the site's configuration, leave those out and put in a small
-style of our own, so that the pages read well from a disk without a network.
+style and script of our own, so that the pages work from a disk without a network.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ _ELSEWHERE = (
     re.compile(r"<script[^>]*\bsrc=[\"']https?://[^>]*>\s*</script>", re.I),
     re.compile(r"<link[^>]*\bhref=[\"']https?://[^>]*>", re.I),
     re.compile(r"<img[^>]*\bsrc=[\"']https?://[^>]*>", re.I),
+    re.compile(r"<link[^>]*\brel=[\"']shortcut icon[^>]*>", re.I),
+    re.compile(r"<button[^>]*clearTableFilters[^>]*>.*?</button>", re.I | re.S),
     re.compile(r"<footer>.*?newsletter.*?</footer>", re.I | re.S),
 )
 _STYLE_URL = re.compile(r"url\(\s*[\"']?https?://[^)]*\)", re.I)
@@ -39,6 +41,50 @@ td, th { border-bottom: 1px solid #ddd; padding: .35rem .6rem; text-align: left;
   td, th, .card { border-color: #444; } .badge { background: #2a3540; } a { color: #8ab4f8; } }
 """
 
+# The index draws its tables with bootstrap-table on jQuery; this is the little of both it needs.
+_SCRIPT = """
+window.$ = function (target) {
+  var found = typeof target === "string" ? Array.from(document.querySelectorAll(target))
+    : target instanceof Array ? target : [target];
+  var all = {
+    bootstrapTable: function (options) {
+      if (typeof options !== "object") return all;
+      var rows = options.data.slice(), sort = "_" + options.sortName + "_sort";
+      rows.sort(function (a, b) {
+        var x = a[sort] || a[options.sortName], y = b[sort] || b[options.sortName];
+        var order = x < y ? -1 : x > y ? 1 : 0;
+        return options.sortOrder === "desc" ? -order : order;
+      });
+      found.forEach(function (table) {
+        var head = table.createTHead().insertRow(), body = table.createTBody();
+        options.columns.forEach(function (column) {
+          head.appendChild(document.createElement("th")).textContent = column.title;
+        });
+        rows.forEach(function (row) {
+          var line = body.insertRow();
+          options.columns.forEach(function (column) {
+            line.insertCell().innerHTML = row[column.field] == null ? "" : row[column.field];
+          });
+          line.style.cursor = "pointer";
+          line.onclick = function () { window.location = row._table_row_link_path; };
+        });
+      });
+      return all;
+    },
+    ready: function (then) { then(); return all; },
+    on: function () { return all; },
+    modal: function () { return all; },
+    removeClass: function (name) {
+      found.forEach(function (e) { e.classList.remove(name); }); return all; },
+    parent: function () { return $(found.map(function (e) { return e.parentElement; })); },
+    each: function (then) { found.forEach(function (e, i) { then(i, e); }); return all; },
+    fadeIn: function () { found.forEach(function (e) { e.style.display = ""; }); return all; },
+    fadeOut: function () { found.forEach(function (e) { e.style.display = "none"; }); return all; }
+  };
+  return all;
+};
+"""
+
 
 def without_network(page: str) -> str:
     """The page without scripts, styles and pictures of other machines, with our own style.
@@ -49,7 +95,8 @@ def without_network(page: str) -> str:
     for pattern in _ELSEWHERE:
         page = pattern.sub("", page)
     page = _STYLE_URL.sub("none", page)
-    return page.replace("</head>", f"<style>{_STYLE}</style>\n</head>", 1)
+    own = f"<style>{_STYLE}</style>\n<script>{_SCRIPT}</script>\n</head>"
+    return page.replace("</head>", own, 1)
 
 
 class OfflinePageView(DefaultJinjaPageView):
