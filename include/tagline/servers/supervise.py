@@ -145,7 +145,6 @@ def _end(leaders: Sequence[subprocess.Popen[bytes]]) -> None:
             process.kill()
     for leader in leaders:
         leader.wait()
-    psutil.wait_procs(left, timeout=_PATIENCE)
 
 
 def _session(pid: int) -> int | None:
