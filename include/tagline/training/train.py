@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from tagline.errors import ModelRefused, UnknownName
+from tagline.extract import require_data
 from tagline.registry.schema import ModelVersion
 from tagline.training.evaluate import RESAMPLES, SEED
 from tagline.training.fit import probability
@@ -54,8 +55,9 @@ class TrainReport:
 def train(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> TrainReport:
     """Train `model` with what is known as of the instant; promote it if its gate accepts it.
 
-    A refusal by the gate is an outcome, recorded with its reasons; ModelRefused is raised only
-    when the model's definition cannot be trained at all.
+    A refusal by the gate is an outcome, recorded with its reasons. ModelRefused is raised only
+    when the model's definition cannot be trained at all, and NoData when the sources do not reach
+    as_of, since then customers would look as if they had left.
     """
     started = time.monotonic()
     catalog = deployment.catalog
@@ -67,6 +69,7 @@ def train(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> 
             f"model {model!r} has no panel whose horizon ends by the holdout's "
             f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
         )
+    require_data(deployment, f"train {model}", as_of)
     versions = {slug: catalog.tags[slug].version for slug in types}
     features = {slug: types[slug] for slug in definition.features}
     with deployment.registry.lock(f"train:{model}"):
