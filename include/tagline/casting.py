@@ -9,11 +9,11 @@ import pyarrow
 from tagline.definitions.types import DataType
 from tagline.engines import literal
 
-_INTEGERS = frozenset(
-    "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT".split()
-)
+_SIGNED = frozenset(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"))
+_INTEGERS = _SIGNED | {"UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT"}
 _FRACTIONS = frozenset(("FLOAT", "DOUBLE", "DECIMAL"))
 _NAIVE = frozenset(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"))
+_OFFSET = "[0-9]:[0-9]{2}.*([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 _AWARE = "TIMESTAMP WITH TIME ZONE"
 
 _DECLARABLE: dict[DataType, frozenset[str]] = {
@@ -152,7 +152,9 @@ def _instant(value: str, family: str, timezone: str) -> str:
     if family in _NAIVE or family == "DATE":
         return _in_zone(f"CAST({value} AS TIMESTAMP)", timezone)
     text = f"trim(CAST({value} AS VARCHAR))"
-    has_offset = f"regexp_matches({text}, '[0-9]:[0-9]{{2}}.*([zZ]|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
+    has_offset = (
+        f"regexp_matches({text}, '[0-9]:[0-9]{{2}}.*([zZ]|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$')"
+    )
     aware = f"TRY_CAST({text} AS TIMESTAMPTZ)"
     naive = _in_zone(f"TRY_CAST({text} AS TIMESTAMP)", timezone)
     parsed = f"CASE WHEN {has_offset} THEN {aware} ELSE {naive} END"

@@ -145,8 +145,9 @@ def _header(
 
 
 def _open(path: str) -> TextIOWrapper:
-    opened = gzip.open(path, "rb") if path.endswith(".gz") else Path(path).open("rb")
-    mark = opened.peek(2)[:2]  # type: ignore[union-attr]  # both kinds can peek
+    packed = path.endswith(".gz")
+    opened = gzip.open(path, "rb") if packed else Path(path).open("rb")  # noqa: SIM115
+    mark = opened.peek(2)[:2]
     encoding = "utf-16" if mark in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     return TextIOWrapper(opened, encoding=encoding, errors="surrogateescape", newline="")
 

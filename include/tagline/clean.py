@@ -1,0 +1,386 @@
+"""Clean: loaded source rows into canonical tables, refused rows into quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from tagline import quarantine
+from tagline.delivered import Delivered, deliver_rows
+from tagline.errors import QuarantineLimitExceeded, TaglineError, UnknownName
+from tagline.loads import interval_of, loads_of, merged
+from tagline.registry.schema import Cleaning, Load
+from tagline.rules import over_limit
+from tagline.sources import Interval
+from tagline.sqlfiles import parse_sql
+from tagline.versions import Changes, Versions, entry_columns, row_columns
+
+if TYPE_CHECKING:
+    from tagline.catalog import Catalog
+    from tagline.deployment import Deployment
+
+_TOKEN, _ENTRIES, _REPORT = "tagline.cleaning", "tagline.entries", "tagline.report"
+
+
+@dataclass(frozen=True)
+class TableClean:
+    """What the cleaning of one canonical table did in a run; `files` hold the rows added."""
+
+    files: tuple[str, ...] = ()
+    rows: int = 0  # delivered
+    added: int = 0
+    superseded: int = 0
+    quarantined: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class CleanReport:
+    """What was cleaned, per canonical table."""
+
+    tables: dict[str, TableClean]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as one JSON document."""
+        return {
+            "tables": {
+                name: {**asdict(made), "files": list(made.files)}
+                for name, made in self.tables.items()
+            }
+        }
+
+
+def canonical_tables(catalog: Catalog) -> tuple[str, ...]:
+    """The stored tables of the business: those that a source feeds."""
+    return tuple(name for name in catalog.tables if catalog.feeds(name))
+
+
+def tables_read(catalog: Catalog, source: str, table: str) -> tuple[str, ...]:
+    """The source tables that the SQL of a canonical table reads."""
+    name = f"sql/sources/{source}/{table}.sql"
+    read = parse_sql(name, catalog.source_sql(source, table)).tables
+    return tuple(each for each in read if each in catalog.sources[source].tables)
+
+
+def clean(
+    deployment: Deployment,
+    run_id: str,
+    as_of: datetime,
+    at: datetime,
+    tables: Sequence[str] | None = None,
+) -> CleanReport:
+    """Bring canonical tables up to date with all loads that they were not cleaned from yet.
+
+    A table that fails stops no other; the failures are raised together at the end. Cleaning
+    again, also after being killed half-way, gives the same rows.
+    """
+    names = canonical_tables(deployment.catalog) if tables is None else tables
+    failures: list[TaglineError] = []
+    for name in names:
+        try:
+            clean_table(deployment, name, run_id, at)
+        except TaglineError as error:
+            failures.append(error)
+    report = _save(deployment, run_id, names)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise type(failures[0])("\n".join(map(str, failures))) from failures[0]
+    return report
+
+
+def clean_table(deployment: Deployment, table: str, run_id: str, at: datetime) -> None:
+    """Clean one canonical table from what its sources loaded since it was cleaned last."""
+    if table not in canonical_tables(deployment.catalog):
+        raise UnknownName("canonical table", table, canonical_tables(deployment.catalog))
+    with deployment.registry.lock(f"clean:{table}"):
+        _finish_last(deployment, table)
+        for source in deployment.catalog.feeds(table):
+            _Cleaning(deployment, table, source, run_id, at).run()
+
+
+def clean_again(
+    deployment: Deployment, table: str, loads: Sequence[int], run_id: str, at: datetime
+) -> None:
+    """Clean these loads' intervals again and replace their rows in quarantine."""
+    with deployment.registry.lock(f"clean:{table}"):
+        _finish_last(deployment, table)
+        for source in deployment.catalog.feeds(table):
+            _Cleaning(deployment, table, source, run_id, at).run(again=frozenset(loads))
+
+
+@dataclass(frozen=True)
+class _Cleaning:
+    """One canonical table cleaned from one source."""
+
+    deployment: Deployment
+    table: str
+    source: str
+    run_id: str
+    at: datetime
+
+    def run(self, again: frozenset[int] = frozenset()) -> None:
+        """Clean what is pending, or the loads named."""
+        started = time.perf_counter()
+        names = tables_read(self.deployment.catalog, self.source, self.table)
+        definition = _definition_digest(self.deployment, self.source, self.table, names)
+        with self.deployment.registry.session() as session:
+            loads = {name: loads_of(session, self.source, name) for name in names}
+            done = set(
+                session.scalars(
+                    select(Cleaning.load_id).where(
+                        Cleaning.table_name == self.table, Cleaning.definition == definition
+                    )
+                )
+            )
+        every = [load for each in loads.values() for load in each]
+        pending = [
+            load for load in every if load.id in again or (not again and load.id not in done)
+        ]
+        if not pending or any(not each for each in loads.values()):
+            return  # nothing new, or a table that the SQL reads is not loaded yet
+        scope = self._scope(every, pending, again, done)
+        token = _digest(self.table, self.source, definition, sorted(load.id for load in pending))
+        if again:
+            token = _digest(token, self.at.isoformat())
+        with self._scratch() as scratch:
+            newest = max(load.id for load in pending)
+            delivered = deliver_rows(
+                self.deployment, self.table, self.source, loads, scope, scratch, newest
+            )
+            origin = quarantine.Origin(self.source, self.run_id, newest, self.at)
+            if again:
+                quarantine.replace(
+                    self.deployment, self.table, sorted(again), delivered.refused, origin
+                )
+            elif delivered.refused:
+                quarantine.add(self.deployment, self.table, delivered.refused, origin)
+            self._require_limits(delivered)
+            settings, catalog = self.deployment.settings, self.deployment.catalog
+            changes = Versions(
+                engine=self.deployment.engine,
+                lake=self.deployment.lake,
+                name=self.table,
+                table=catalog.tables[self.table],
+                source=self.source,
+                buckets=settings.customer_buckets,
+                scratch=scratch,
+            ).changes(delivered.path, delivered.undated, scope, self.at)
+        report = {
+            "source": self.source,
+            "files": list(changes.row_files),
+            "rows": delivered.rows,
+            "added": changes.added,
+            "superseded": changes.superseded,
+            "quarantined": dict(delivered.counts),
+            "seconds": round(time.perf_counter() - started, 3),
+        }
+        record = {
+            "table": self.table,
+            "definition": definition,
+            "loads": sorted(load.id for load in pending),
+            "run_id": self.run_id,
+            "at": self.at.isoformat(),
+            "report": report,
+        }
+        _commit(self.deployment, self.table, changes, token, record)
+        _record(self.deployment, record)
+
+    def _scope(
+        self,
+        every: Sequence[Load],
+        pending: Sequence[Load],
+        again: frozenset[int],
+        done: set[int],
+    ) -> list[Interval] | None:
+        """The intervals to clean; None for a snapshot feed.
+
+        A new snapshot, or a new definition, may change any row: then all that is loaded.
+        """
+        if self.deployment.catalog.sources[self.source].feeds[self.table] == "snapshot":
+            return None
+        whole = any(load.start_at is None for load in pending) or not (
+            done & {load.id for load in every}
+        )
+        return merged(
+            interval_of(load) for load in (every if whole else pending) if load.start_at is not None
+        )
+
+    def _require_limits(self, delivered: Delivered) -> None:
+        table = self.deployment.catalog.tables[self.table]
+        over = over_limit(table, delivered.counts, delivered.rows)
+        if over:
+            raise QuarantineLimitExceeded(
+                f"{self.table} from {self.source}: {'; '.join(over)}. Nothing of this load was "
+                f"kept in {self.table}; see `tagline quarantine {self.table}`. Correct the "
+                f"source, sql/sources/{self.source}/{self.table}.sql or the expectation, then "
+                "run again."
+            )
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        name = f"clean-{self.table}-{self.source}-{time.monotonic_ns()}"
+        folder = self.deployment.settings.home_path / "scratch" / name
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _commit(
+    deployment: Deployment, table: str, changes: Changes, token: str, record: Mapping[str, Any]
+) -> None:
+    """Add the files of a cleaning to the lake.
+
+    Rows and superseded versions are two Iceberg tables, so two commits; the first names the
+    file of the second, and the record of both, so that a killed attempt can be finished.
+    """
+    definition = deployment.catalog.tables[table]
+    bucket = "customer_bucket" if deployment.settings.customer_buckets > 1 else None
+    deployment.lake.ensure(f"clean.{table}", row_columns(definition), partition_by=bucket)
+    properties = {
+        _TOKEN: token,
+        _ENTRIES: changes.entry_file or "",
+        _REPORT: json.dumps(record, ensure_ascii=False),
+    }
+    if changes.row_files:
+        deployment.lake.append(f"clean.{table}", changes.row_files, properties)
+    if changes.entry_file:
+        superseded = f"clean.{table}__superseded"
+        deployment.lake.ensure(superseded, entry_columns(definition))
+        deployment.lake.append(superseded, [changes.entry_file], properties)
+
+
+def _finish_last(deployment: Deployment, table: str) -> None:
+    """Finish the newest cleaning of a table if it was killed between its commits."""
+    superseded = f"clean.{table}__superseded"
+    for name in (f"clean.{table}", superseded):
+        properties = deployment.lake.last_commit(name)
+        if _TOKEN not in properties:
+            continue
+        record = json.loads(properties[_REPORT])
+        if _is_recorded(deployment, record):
+            continue
+        if properties[_ENTRIES]:
+            deployment.lake.ensure(superseded, entry_columns(deployment.catalog.tables[table]))
+            deployment.lake.append(superseded, [properties[_ENTRIES]], properties_of(properties))
+        _record(deployment, record)
+
+
+def properties_of(summary: Mapping[str, str]) -> dict[str, str]:
+    """The properties of a commit that Tagline gave it."""
+    return {key: value for key, value in summary.items() if key.startswith("tagline.")}
+
+
+def _is_recorded(deployment: Deployment, record: Mapping[str, Any]) -> bool:
+    with deployment.registry.session() as session:
+        found = session.scalars(
+            select(Cleaning).where(
+                Cleaning.table_name == record["table"],
+                Cleaning.definition == record["definition"],
+                Cleaning.load_id.in_(record["loads"]),
+            )
+        ).all()
+    at = datetime.fromisoformat(record["at"])
+    return len(found) == len(record["loads"]) and all(each.cleaned_at >= at for each in found)
+
+
+def _record(deployment: Deployment, record: Mapping[str, Any]) -> None:
+    """Remember a cleaning for each of its loads; the newest one's row has the report."""
+    at = datetime.fromisoformat(record["at"])
+    newest = max(record["loads"])
+    with deployment.registry.session() as session:
+        for load in record["loads"]:
+            row = session.scalars(
+                select(Cleaning).where(
+                    Cleaning.table_name == record["table"],
+                    Cleaning.definition == record["definition"],
+                    Cleaning.load_id == load,
+                )
+            ).first()
+            if row is None:
+                row = Cleaning(
+                    table_name=record["table"], definition=record["definition"], load_id=load
+                )
+                session.add(row)
+            row.cleaned_at = at
+            row.report = record["report"] if load == newest else {"cleaned_with": newest}
+            row.run_id = record["run_id"]
+
+
+def _save(deployment: Deployment, run_id: str, tables: Sequence[str]) -> CleanReport:
+    """The stage's output from all cleanings of the run, whichever attempt or task made them."""
+    registry = deployment.registry
+    with registry.lock(f"stage:{run_id}"):
+        made = {}
+        with registry.session() as session:
+            for table in tables:
+                rows = session.scalars(
+                    select(Cleaning)
+                    .where(Cleaning.table_name == table, Cleaning.run_id == run_id)
+                    .order_by(Cleaning.id)
+                ).all()
+                made[table] = _together([row.report for row in rows if "files" in row.report])
+        report = CleanReport(made)
+        before = registry.run(run_id).stages.get("clean", {}).get("tables", {})
+        output = {**before, **report.as_json()["tables"]}
+        seconds = sum(table["seconds"] for table in output.values())
+        registry.save_stage(run_id, "clean", {"tables": output}, seconds)
+    return report
+
+
+def _together(reports: Sequence[Mapping[str, Any]]) -> TableClean:
+    quarantined: dict[str, int] = {}
+    for report in reports:
+        for reason, rows in report["quarantined"].items():
+            quarantined[reason] = quarantined.get(reason, 0) + rows
+    return TableClean(
+        files=tuple(file for report in reports for file in report["files"]),
+        rows=sum(report["rows"] for report in reports),
+        added=sum(report["added"] for report in reports),
+        superseded=sum(report["superseded"] for report in reports),
+        quarantined=quarantined,
+        seconds=round(sum(report["seconds"] for report in reports), 3),
+    )
+
+
+def _definition_digest(
+    deployment: Deployment, source: str, table: str, names: Sequence[str]
+) -> str:
+    """What decides how source rows become rows of the table; not its descriptions."""
+    catalog = deployment.catalog
+    definition, origin = catalog.tables[table], catalog.sources[source]
+    personal = any(column.pii == "direct" for column in definition.columns.values())
+    return _digest(
+        catalog.source_sql(source, table),
+        [
+            (name, column.type, column.nullable, column.pii)
+            for name, column in definition.columns.items()
+        ],
+        [definition.key, definition.customer, definition.event_at],
+        [
+            each.model_dump(mode="json")
+            for each in definition.expectations
+            if each.severity == "row"
+        ],
+        [origin.feeds[table], origin.timezone],
+        [(name, origin.tables[name].columns, origin.tables[name].time) for name in names],
+        [deployment.settings.customer_buckets],
+        [deployment.settings.hash_salt if personal else ""],
+    )
+
+
+def _digest(*parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
