@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from tagline.definitions import DataType, TableDefinition
+from tagline.engines import identifier
 from tagline.errors import TaglineError
 from tagline.quality.report import Severity
 
@@ -133,8 +134,8 @@ def plan_table(table: str, definition: TableDefinition, is_by_row: Callable[[str
 
 def figures_sql(relation: str, plan: Plan, definition: TableDefinition, *, newest: bool) -> str:
     """One row with a column `figure_<n>` per figure of this kind, over the rows of `relation`."""
-    key = ", ".join(map(quoted, definition.key))
-    rows = quoted(relation)
+    key = ", ".join(map(identifier, definition.key))
+    rows = identifier(relation)
     if newest and not definition.immutable:
         rows = (
             f"(select * from (select *, row_number() over (partition by {key} "
@@ -149,15 +150,10 @@ def figures_sql(relation: str, plan: Plan, definition: TableDefinition, *, newes
     return f"select {', '.join(selected)} from {rows}"
 
 
-def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _promised(definition: TableDefinition) -> list[Figure]:
     """Figures that follow from the table's shape: an error of ours if one fails."""
     stored = (*definition.key, "valid_at", "loaded_at")
-    names = ", ".join(map(quoted, stored))
+    names = ", ".join(map(identifier, stored))
     shared = f"rows that share {', '.join(stored)}"
     key = Figure(
         shared,
@@ -174,7 +170,7 @@ def _promised(definition: TableDefinition) -> list[Figure]:
     nulls = [
         Figure(
             f"rows without {column}",
-            f"count(*) - count({quoted(column)})",
+            f"count(*) - count({identifier(column)})",
             Rule(
                 BETWEEN,
                 {"column": f"rows without {column}", "max_value": 0},
@@ -236,10 +232,10 @@ def _figure(table: str, rule: Rule) -> Figure:
         sql = _unique_share(columns)
         limits = {"min_value": rule.mostly}
     elif name in _AGGREGATES:
-        sql = _AGGREGATES[name].format(column=quoted(str(column)))
+        sql = _AGGREGATES[name].format(column=identifier(str(column)))
         label = f"{_measured(name)} of {column}"
     elif name in _DISTINCT:
-        sql, newest = _DISTINCT[name].format(column=quoted(str(column))), True
+        sql, newest = _DISTINCT[name].format(column=identifier(str(column))), True
         label = f"{_measured(name)} of {column}"
     if sql is None:
         raise TaglineError(
@@ -263,8 +259,8 @@ def _figure(table: str, rule: Rule) -> Figure:
 
 def _unique_share(columns: list[str]) -> str:
     """Share of the rows with a value in `columns` that share it with no other row."""
-    names = ", ".join(map(quoted, columns))
-    present = " and ".join(f"{quoted(column)} is not null" for column in columns)
+    names = ", ".join(map(identifier, columns))
+    present = " and ".join(f"{identifier(column)} is not null" for column in columns)
     return (
         "(select coalesce(sum(case when n = 1 then 1 else 0 end) * 1.0 / sum(n), 1.0) from "
         f"(select count(*) as n from {{rows}} where {present} group by {names}) as groups)"

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tagline.definitions import TableDefinition
-from tagline.engines import Engine, Relation
+from tagline.engines import Engine, Relation, identifier
 from tagline.errors import ExpectationFailed, TaglineError
 from tagline.quality.frames import chunks, to_frame
-from tagline.quality.plan import VERSION_COLUMNS, Plan, Rule, figures_sql, plan_table, quoted
+from tagline.quality.plan import VERSION_COLUMNS, Plan, Rule, figures_sql, plan_table
 from tagline.quality.report import CheckReport, ExpectationResult, TableCheck
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def judge_table(
     plan = plan_table(table, definition, is_by_row)
     types = {name: column.type for name, column in definition.columns.items()} | VERSION_COLUMNS
     relation = {table: Relation(tuple(files), types)}
-    rows = int(engine.fetch(f"select count(*) as n from {quoted(table)}", relation)["n"][0].as_py())
+    rows = int(
+        engine.fetch(f"select count(*) as n from {identifier(table)}", relation)["n"][0].as_py()
+    )
     results: list[ExpectationResult] = []
     found: list[Any] = []
     if rows and plan.by_row:
@@ -128,9 +130,9 @@ def _figures_frame(plan: Plan, values: Sequence[Any]) -> Any:
 def _distinct_values(
     engine: Engine, table: str, rule: Rule, relation: Mapping[str, Relation]
 ) -> Any:
-    column = quoted(str(rule.kwargs["column"]))
+    column = identifier(str(rule.kwargs["column"]))
     values = engine.fetch(
-        f"select distinct {column} from {quoted(table)} where {column} is not null "
+        f"select distinct {column} from {identifier(table)} where {column} is not null "
         f"limit {MOST_VALUES + 1}",
         relation,
     )

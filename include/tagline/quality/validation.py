@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 SHOWN_VALUES = 5
 KEPT_VALUES = 20
+_NOT_KEPT = (
+    "partial_unexpected_index_list",
+    "partial_unexpected_counts",
+    "unexpected_list",
+    "unexpected_index_query",
+)
 _PER_CENT = ("unexpected_percent", "unexpected_percent_total", "unexpected_percent_nonmissing")
 
 
@@ -89,20 +95,29 @@ class Judge:
         frames = self.context.data_sources.add_pandas("tagline").add_dataframe_asset("rows")
         self._batches = frames.add_batch_definition_whole_dataframe("frame")
 
-    def judge(self, suite: str, rules: Sequence[Rule], frames: Iterable[pd.DataFrame]) -> list[Any]:
-        """One result of Great Expectations' own per rule, in order, over all frames together."""
+    def judge(
+        self,
+        suite: str,
+        rules: Sequence[Rule],
+        frames: Iterable[pd.DataFrame],
+        identify: str | None = None,
+    ) -> list[Any]:
+        """One result of Great Expectations' own per rule, in order, over all frames together.
+
+        With `identify`, failing rows are listed by this column, for `identified`: small frames.
+        """
         library = great_expectations()
         asked = library.ExpectationSuite(name=suite, expectations=_configured(suite, rules))
+        wanted: dict[str, Any] = {
+            "result_format": "SUMMARY",
+            "partial_unexpected_count": KEPT_VALUES,
+        }
+        if identify is not None:
+            wanted = {"result_format": "COMPLETE", "unexpected_index_column_names": [identify]}
         merged: list[Any] = [None] * len(rules)
         for frame in frames:
             batch = self._batches.get_batch(batch_parameters={"dataframe": frame})
-            found = batch.validate(
-                asked,
-                result_format={
-                    "result_format": "SUMMARY",
-                    "partial_unexpected_count": KEPT_VALUES,
-                },
-            )
+            found = batch.validate(asked, result_format=wanted)
             for result in found.results:
                 number = result.expectation_config.meta["rule"]
                 merged[number] = _merged(merged[number], result)
@@ -188,6 +203,15 @@ def read(result: Any, rule: Rule) -> ExpectationResult:
     )
 
 
+def identified(result: Any, column: str) -> list[Any]:
+    """The failing rows of a result that was judged with `identify`, by that column."""
+    error = _exception(result)
+    if error is not None:
+        name = result.expectation_config.type
+        raise TaglineError(f"Great Expectations could not judge {name}: {error}")
+    return [row[column] for row in (result.result or {}).get("unexpected_index_list") or ()]
+
+
 def _configured(suite: str, rules: Sequence[Rule]) -> list[Any]:
     from great_expectations.compatibility.pydantic import ValidationError
     from great_expectations.expectations.expectation_configuration import (
@@ -243,7 +267,7 @@ def _merged(before: Any, result: Any) -> Any:
 def _decided(result: Any, rule: Rule) -> Any:
     """Success over all frames, by the author's `mostly`, and the shares that go with it."""
     figures = result.result or {}
-    for gone in ("partial_unexpected_index_list", "partial_unexpected_counts"):
+    for gone in _NOT_KEPT:
         figures.pop(gone, None)
     if _exception(result) is None and "element_count" in figures:
         checked = _checked(figures)
