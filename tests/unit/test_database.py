@@ -66,7 +66,7 @@ def answers(url: str) -> bool:
     engine = create_engine(url)
     try:
         with engine.connect() as connection:
-            return connection.scalar(text("select 1")) == 1
+            return bool(connection.scalar(text("select 1")))
     except Exception:
         return False
     finally:

@@ -115,7 +115,11 @@ def tag(context: Context, slug: str, as_json: Json = False) -> None:
     if as_json:
         answer_json(document)
         return
-    for key in ("definition", "lineage", "scorecard"):
+    import yaml
+
+    written = {key: value for key, value in document["definition"].items() if key != "examples"}
+    answer(yaml.safe_dump(written, allow_unicode=True, sort_keys=False, width=100))
+    for key in ("lineage", "scorecard"):
         answer_fields(document[key] or {"": "nothing is released yet"}, title=f"{slug}: {key}")
     answer_table(
         ("version", "state", "first seen"),

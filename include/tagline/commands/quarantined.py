@@ -16,7 +16,6 @@ from tagline.commands.console import (
     deployment,
     now,
 )
-from tagline.errors import UnknownName
 
 REPLAY = "replay"
 
@@ -40,9 +39,6 @@ def quarantine(
     from tagline import quarantine as refused
 
     with deployment(context) as opened:
-        for name in (replayed, table if table != REPLAY else None):
-            if name is not None and name not in opened.catalog.tables:
-                raise UnknownName("table", name, opened.catalog.tables)
         if table == REPLAY:
             answer_any(refused.replay(opened, replayed, now()), as_json)
         elif table is None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from tagline.definitions.tag import AnyTag
-from tagline.engines import literal
 from tagline.errors import TaglineError
 from tagline.registry.schema import Release
-from tagline.serve.reasons import because
-from tagline.serve.released import relation_of, wanted_release
-from tagline.serve.store import ProfileStore, open_profile_store, rows_sql
+from tagline.serve.reasons import Reason, reason_of
+from tagline.serve.released import wanted_release
+from tagline.serve.store import ProfileStore, open_profile_store, read_value, row_in_files
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
 
 _TAG: TypeAdapter[AnyTag] = TypeAdapter(AnyTag)
-_REMEMBERED = 4  # releases whose rows and definitions a reader keeps in memory
+_REMEMBERED = 8  # releases that a reader keeps prepared
+_LIVE = "select id from releases where status = 'active' order by as_of desc limit 1"
 
 
 def profile(
@@ -36,36 +36,99 @@ def profile(
         return ProfileReader(deployment, store).profile(customer_id, as_of, at)
 
 
+@dataclass(frozen=True)
+class _Tag:
+    """A tag of a release, prepared for many customers."""
+
+    slug: str
+    version: str | None
+    fresh_until: datetime | None  # None where it has no values
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    release: Release
+    as_of: str
+    tags: tuple[_Tag, ...]
+
+
 class ProfileReader:
-    """Reads profiles one after the other, remembering what does not change of a release."""
+    """Reads profiles one after the other, remembering what never changes of a release.
+
+    Which release is live is looked up each time.
+    """
 
     def __init__(self, deployment: Deployment, store: ProfileStore) -> None:
         self._deployment = deployment
         self._store = store
-        self._known: OrderedDict[int, dict[str, AnyTag]] = OrderedDict()
+        self._known: OrderedDict[int, _Prepared] = OrderedDict()
 
     def profile(self, customer_id: str, as_of: datetime | None, at: datetime) -> dict[str, Any]:
         """See `profile`."""
-        release = wanted_release(self._deployment.registry, as_of)
-        row = self._row(release, customer_id)
-        definitions = self._definitions(release)
-        clock = self._clock(release, as_of, at)
-        tags = {
-            slug: _entry(slug, entry, definitions.get(slug), row, release, clock)
-            for slug, entry in release.tags.items()
-            if entry["state"] != "unavailable"
-        }
+        prepared = self._prepared(as_of)
+        row = self._row(prepared.release, customer_id)
+        clock = self._clock(prepared.release, as_of, at)
         return {
             "customer_id": customer_id,
-            "as_of": release.as_of.isoformat(),
-            "release": release.id,
-            "tags": tags,
+            "as_of": prepared.as_of,
+            "release": prepared.release.id,
+            "tags": {
+                tag.slug: {
+                    "value": row.get(tag.slug),
+                    "version": tag.version,
+                    "expired": tag.fresh_until is not None and clock > tag.fresh_until,
+                    "because": tag.reason(row),
+                }
+                for tag in prepared.tags
+            },
         }
+
+    def _prepared(self, as_of: datetime | None) -> _Prepared:
+        registry = self._deployment.registry
+        if as_of is None:
+            known = self._known.get(read_value(registry.engine, _LIVE))
+            if known is not None:
+                return known
+        release = wanted_release(registry, as_of)
+        known = self._known.get(release.id)
+        if known is None:
+            known = self._known[release.id] = self._prepare(release)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return known
+
+    def _prepare(self, release: Release) -> _Prepared:
+        tags = tuple(
+            self._prepare_tag(slug, entry, release)
+            for slug, entry in release.tags.items()
+            if entry["state"] != "unavailable"
+        )
+        return _Prepared(release, release.as_of.isoformat(), tags)
+
+    def _prepare_tag(self, slug: str, entry: Mapping[str, Any], release: Release) -> _Tag:
+        version = entry["version"]
+        if version is None:  # withheld before it was ever released
+            withheld: str = entry["reason"]
+            return _Tag(slug, None, None, lambda _row: withheld)
+        definition = self._definition(slug, version)
+        reason = reason_of(slug, definition, release.models)
+        if entry["state"] == "withheld":
+            reason = _with_remark(reason, f" (as of {entry['as_of'][:10]}: {entry['reason']})")
+        made = datetime.fromisoformat(entry["as_of"])
+        return _Tag(slug, version, made + definition.valid_for, reason)
+
+    def _definition(self, slug: str, version: str) -> AnyTag:
+        """The definition that made a value, which may be an earlier one than today's."""
+        tag = self._deployment.catalog.tags.get(slug)
+        if tag is not None and tag.version == version:
+            return tag.definition
+        return _TAG.validate_python(self._deployment.registry.definition_of(slug, version))
 
     def _row(self, release: Release, customer_id: str) -> dict[str, Any]:
         row = self._store.row(release.id, customer_id)
         if row is None and release.id not in self._store.stored():
-            row = _row_in_files(self._deployment, release, customer_id)
+            row = row_in_files(self._deployment.engine, release, customer_id)
         if row is None:
             raise TaglineError(
                 f"unknown customer {customer_id!r} in release {release.id} as of "
@@ -73,26 +136,6 @@ class ProfileReader:
                 "`tagline audience true --ids`."
             )
         return row
-
-    def _definitions(self, release: Release) -> dict[str, AnyTag]:
-        """The definitions that the release was made with, by slug."""
-        known = self._known.get(release.id)
-        if known is None:
-            known = {
-                slug: self._definition(slug, entry["version"])
-                for slug, entry in release.tags.items()
-                if entry["version"] is not None
-            }
-            self._known[release.id] = known
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        return known
-
-    def _definition(self, slug: str, version: str) -> AnyTag:
-        tag = self._deployment.catalog.tags.get(slug)
-        if tag is not None and tag.version == version:
-            return tag.definition
-        return _TAG.validate_python(self._deployment.registry.definition_of(slug, version))
 
     def _clock(self, release: Release, as_of: datetime | None, at: datetime) -> datetime:
         """The instant that the age of a value is told against.
@@ -109,34 +152,5 @@ class ProfileReader:
         return at
 
 
-def _entry(
-    slug: str,
-    entry: Mapping[str, Any],
-    definition: AnyTag | None,
-    row: Mapping[str, Any],
-    release: Release,
-    clock: datetime,
-) -> dict[str, Any]:
-    if definition is None:  # withheld before it was ever released
-        return {"value": None, "version": None, "expired": False, "because": entry["reason"]}
-    age = clock - datetime.fromisoformat(entry["as_of"])
-    reason = because(slug, definition, row, release.models)
-    if entry["state"] == "withheld":
-        reason += f" (as of {entry['as_of'][:10]}: {entry['reason']})"
-    return {
-        "value": row.get(slug),
-        "version": entry["version"],
-        "expired": age > definition.valid_for,
-        "because": reason,
-    }
-
-
-def _row_in_files(
-    deployment: Deployment, release: Release, customer_id: str
-) -> dict[str, Any] | None:
-    condition = f"customer_id = {literal(customer_id)}"
-    found = deployment.engine.fetch(rows_sql(release, condition), {"tags": relation_of(release)})
-    if found.num_rows == 0:
-        return None
-    row: dict[str, Any] = json.loads(found.column("row")[0].as_py())
-    return row
+def _with_remark(reason: Reason, remark: str) -> Reason:
+    return lambda row: reason(row) + remark

@@ -3,48 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-from tagline.definitions.tag import (
-    AnyTag,
-    ExtractionTag,
-    ModelTag,
-    RankTag,
-    RuleTag,
-    StatisticTag,
-)
+from tagline.definitions.tag import AnyTag, ModelTag, RankTag, RuleTag
 from tagline.serve.released import CASE
 
 _NAME = re.compile(r"\{(\w+)\}")
 
 
-def because(
-    slug: str,
-    definition: AnyTag,
-    row: Mapping[str, Any],
-    models: Mapping[str, Mapping[str, Any]],
-) -> str:
-    """The reason of a tag's value in a customer's row.
+Reason = Callable[[Mapping[str, Any]], str]
 
-    A rule says the case that held, with the values of the tags it names; the others say what
-    they were made from. `models` are those of the release.
+
+def reason_of(slug: str, definition: AnyTag, models: Mapping[str, Mapping[str, Any]]) -> Reason:
+    """What tells the reason of a tag's value from a customer's row.
+
+    A rule tells the case that held, with the values of the tags it names; the others say what
+    they are made from. `models` are those of the release.
     """
     if isinstance(definition, RuleTag):
-        return fill(_held(slug, definition, row), row)
+        cases = [case.because for case in definition.cases] + [definition.otherwise.because]
+        column, unknown, last = slug + CASE, definition.description, len(cases) - 1
+
+        def held(row: Mapping[str, Any]) -> str:
+            case = row.get(column)
+            return unknown if case is None else fill(cases[min(case, last)], row)
+
+        return held
+    text = _made_from(definition, models)
+    return lambda _row: text
+
+
+def _made_from(definition: AnyTag, models: Mapping[str, Mapping[str, Any]]) -> str:
     if isinstance(definition, RankTag):
         inside = f" within each {definition.within}" if definition.within else ""
         return (
-            f"Group of {definition.into} by {definition.of}{inside}, "
-            f"where {definition.into} is the best ({definition.best} is good)."
+            f"Group of {definition.into} by {definition.of}{inside}; "
+            f"{definition.into} is the best, where {definition.of} is {definition.best}."
         )
     if isinstance(definition, ModelTag):
-        used = models.get(definition.model, {})
-        since = str(used.get("trained_as_of", ""))[:10]
+        since = str(models.get(definition.model, {}).get("trained_as_of", ""))[:10]
         trained = f", trained as of {since}" if since else ""
         return f"{definition.output.capitalize()} of the model {definition.model}{trained}."
-    assert isinstance(definition, ExtractionTag | StatisticTag)
     return definition.description
 
 
@@ -76,13 +77,3 @@ def spoken(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
-
-
-def _held(slug: str, definition: RuleTag, row: Mapping[str, Any]) -> str:
-    case = row.get(slug + CASE)
-    if case is None:
-        return definition.description
-    number = int(case)
-    if 0 <= number < len(definition.cases):
-        return definition.cases[number].because
-    return definition.otherwise.because

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from tagline.database import open_database
 from tagline.definitions.types import DataType
@@ -25,17 +27,17 @@ KEPT = 3  # releases
 _LOCK = 7_203_118_403  # of the transaction-scoped advisory lock around changes
 _TABLES = (
     "create table if not exists profiles ("
-    " release_id bigint not null, customer_id text not null, row jsonb not null,"
+    " release_id bigint not null, customer_id text not null, row json not null,"
     " primary key (release_id, customer_id)) partition by list (release_id)",
     "create table if not exists stored_releases ("
-    " release_id bigint primary key, stored_at timestamptz not null)",
+    " release_id bigint primary key, columns json not null, stored_at timestamptz not null)",
 )
 
 
 @contextmanager
 def open_profile_store(settings: Settings) -> Iterator[ProfileStore]:
     """The profile store of a deployment, with its tables."""
-    engine = open_database(settings, "profiles", pool_pre_ping=True)
+    engine = open_database(settings, "profiles")
     try:
         yield ProfileStore(engine)
     finally:
@@ -43,7 +45,7 @@ def open_profile_store(settings: Settings) -> Iterator[ProfileStore]:
 
 
 class ProfileStore:
-    """Rows of the last live releases, a partition per release.
+    """Rows of the last live releases, a partition per release, the columns' names told once.
 
     A release is seen with all of its rows or not at all; one that is not here is read from its
     files.
@@ -51,21 +53,21 @@ class ProfileStore:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        with engine.connect() as connection:
-            ready = connection.scalar(text("select to_regclass('stored_releases')"))
-        if ready is None:
+        self._columns: dict[int, tuple[str, ...]] = {}  # of releases that are here, or were
+        if read_value(engine, "select to_regclass('stored_releases')") is None:
             with self._change() as connection:
                 for table in _TABLES:
                     connection.execute(text(table))
 
     def row(self, release_id: int, customer_id: str) -> dict[str, Any] | None:
         """A customer's row, or None where the customer or the whole release is not here."""
-        with self.engine.connect() as connection:
-            found: dict[str, Any] | None = connection.exec_driver_sql(
-                "select row from profiles where release_id = %s and customer_id = %s",
-                (release_id, customer_id),
-            ).scalar()
-        return found
+        values = read_value(
+            self.engine,
+            "select row from profiles where release_id = %s and customer_id = %s",
+            release_id,
+            customer_id,
+        )
+        return None if values is None else dict(zip(self._names(release_id), values, strict=True))
 
     def stored(self) -> tuple[int, ...]:
         """The ids of the releases that are here, the latest stored first."""
@@ -74,6 +76,16 @@ class ProfileStore:
                 text("select release_id from stored_releases order by stored_at desc, 1 desc")
             )
             return tuple(row.release_id for row in rows)
+
+    def _names(self, release_id: int) -> tuple[str, ...]:
+        if release_id not in self._columns:
+            found = read_value(
+                self.engine,
+                "select columns from stored_releases where release_id = %s",
+                release_id,
+            )
+            self._columns[release_id] = tuple(found or ())
+        return self._columns[release_id]
 
     def load(self, engine: SqlEngine, release: Release, at: datetime) -> None:
         """Copy a release's rows in and drop all but the latest few, in one transaction."""
@@ -84,18 +96,18 @@ class ProfileStore:
             engine.write(rows_sql(release), {"tags": relation_of(release)}, path)
             with self._change() as connection:
                 if release.id not in self.stored():
-                    self._copy(connection, release.id, path, at)
+                    self._copy(connection, release, path, at)
                 self._drop_old(connection)
 
-    def _copy(self, connection: Connection, release_id: int, path: str, at: datetime) -> None:
-        table = f"profiles_{release_id}"
+    def _copy(self, connection: Connection, release: Release, path: str, at: datetime) -> None:
+        release_id, table = release.id, f"profiles_{release.id}"
         connection.exec_driver_sql(
             f"create table {table} (like profiles including defaults,"
             f" check (release_id = {release_id}))"
         )
         cursor = connection.connection.cursor()
         cursor.copy_expert(
-            f"copy {table} (release_id, customer_id, row) from stdin with (format csv)",
+            f"copy {table} (release_id, customer_id, row) from stdin with (format csv, freeze)",
             _CsvRows(path),
         )
         connection.exec_driver_sql(f"alter table {table} add primary key (release_id, customer_id)")
@@ -103,7 +115,8 @@ class ProfileStore:
             f"alter table profiles attach partition {table} for values in ({release_id})"
         )
         connection.execute(
-            text("insert into stored_releases values (:id, :at)"), {"id": release_id, "at": at}
+            text("insert into stored_releases values (:id, :columns, :at)"),
+            {"id": release_id, "columns": json.dumps(_value_columns(release)), "at": at},
         )
 
     def _drop_old(self, connection: Connection) -> None:
@@ -125,19 +138,45 @@ class ProfileStore:
             yield connection
 
 
+def read_value(engine: Engine, sql: str, *parameters: Any) -> Any:
+    """The first column of the first row, or None; without a transaction, and fast.
+
+    A connection that the server has closed since its last use is replaced once.
+    """
+    for attempt in (1, 2):
+        try:
+            with engine.connect() as connection:
+                reader = connection.execution_options(isolation_level="AUTOCOMMIT")
+                return reader.exec_driver_sql(sql, parameters).scalar()
+        except OperationalError as error:
+            if attempt == 2 or not error.connection_invalidated:
+                raise
+    raise AssertionError("unreachable")
+
+
 def rows_sql(release: Release, condition: str = "true") -> str:
-    """SQL of release_id, customer_id and the row as JSON text, null for what JSON cannot hold."""
+    """SQL of release_id, customer_id and the row: a JSON array in the order of its columns."""
     columns = file_columns(files_of(release)[0])
-    pairs = [
-        f"{literal(name)}, {_json_value(name, type_)}"
-        for name, type_ in columns.items()
-        if name not in KEYS
-    ]
-    row = f"json_object({', '.join(pairs)})::VARCHAR"
+    values = ", ".join(_json_value(name, columns[name]) for name in _value_columns(release))
     return (
-        f"SELECT {release.id}::BIGINT AS release_id, customer_id, {row} AS row "
-        f"FROM tags WHERE {condition} ORDER BY customer_id"
+        f"SELECT {release.id}::BIGINT AS release_id, customer_id, "
+        f"json_array({values})::VARCHAR AS row FROM tags WHERE {condition} ORDER BY customer_id"
     )
+
+
+def row_in_files(engine: SqlEngine, release: Release, customer_id: str) -> dict[str, Any] | None:
+    """A customer's row as the store would give it, read from the release's files."""
+    sql = rows_sql(release, f"customer_id = {literal(customer_id)}")
+    found = engine.fetch(sql, {"tags": relation_of(release)})
+    if found.num_rows == 0:
+        return None
+    return dict(
+        zip(_value_columns(release), json.loads(found.column("row")[0].as_py()), strict=True)
+    )
+
+
+def _value_columns(release: Release) -> tuple[str, ...]:
+    return tuple(name for name in file_columns(files_of(release)[0]) if name not in KEYS)
 
 
 def _json_value(name: str, type_: DataType) -> str:
