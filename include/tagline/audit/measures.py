@@ -1,4 +1,4 @@
-"""One tag's figures from a candidate's Parquet files, in as few scans as memory allows."""
+"""Each tag's figures from a candidate's Parquet files, in as few statements as memory allows."""
 
 from __future__ import annotations
 
@@ -10,23 +10,29 @@ from typing import Any
 from tagline.definitions import DataType
 from tagline.engines import Engine, Relation, identifier, literal
 
-ORDERED = frozenset({DataType.INTEGER, DataType.NUMBER, DataType.DATE, DataType.TIMESTAMP})
+ORDERED = (DataType.INTEGER, DataType.NUMBER, DataType.DATE, DataType.TIMESTAMP)
 TOP = 20
-CELLS = 20_000_000  # values that exact quantiles and counts of one statement may hold in memory
+CELLS = 20_000_000  # values that one statement may have in its hands
 _GREATEST = "1.7976931348623157e308"
-_DECILES = ", ".join(f"{tenth / 10}" for tenth in range(1, 10))
+TENTHS = range(1, 10)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The raw figures of one column; bounds and deciles are values of the column's type."""
+    """The raw figures of one column; bounds and deciles are values of the column's type.
 
+    `reached` counts, for each decile, the rows up to and with it; with ties that is more than
+    its tenth.
+    """
+
+    rows: int
     present: int = 0
     distinct: int = 0
     minimum: Any = None
     maximum: Any = None
     mean: float | None = None
     deciles: tuple[Any, ...] = ()
+    reached: tuple[int, ...] = ()
     true_share: float | None = None
     top: tuple[tuple[str, int], ...] = ()
     not_finite: int = 0
@@ -49,29 +55,42 @@ def measure(
     rows: int,
     declared: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Measured]:
-    """The figures of all columns: aggregates in one pass, frequent values in another.
+    """The figures of all columns, each from one histogram of its values.
 
     `declared` gives the values that a text tag may have.
     """
-    found: dict[str, Measured] = {}
-    for group in groups(columns, rows):
-        relation = {"tags": Relation(tuple(files), {name: columns[name] for name in group})}
-        selected = [
-            f"{sql} as {identifier(f'{name}.{figure}')}"
-            for name in group
-            for figure, sql in _aggregates(name, columns[name], (declared or {}).get(name)).items()
-        ]
-        row = engine.fetch(f"select {', '.join(selected)} from tags", relation).to_pylist()[0]
-        for name in group:
-            figures = {
-                key.rpartition(".")[2]: value
-                for key, value in row.items()
-                if key.rpartition(".")[0] == name
-            }
-            figures["deciles"] = tuple(figures.get("deciles") or ())
-            found[name] = Measured(**figures)
-    for name, top in _frequent(engine, files, columns).items():
-        found[name] = Measured(**{**vars(found[name]), "top": tuple(top)})
+    counted = _counts(engine, files, columns, declared or {})
+    found = {name: Measured(rows, present=counted[name, "present"]) for name in columns}
+    for kind in ORDERED:
+        of_kind = [name for name, its in columns.items() if its is kind]
+        for group in groups(of_kind, rows):
+            relation = {"tags": Relation(tuple(files), dict.fromkeys(group, kind))}
+            sql = " union all ".join(f"({_ordered_figures(name, kind)})" for name in group)
+            for row in engine.fetch(sql, relation).to_pylist():
+                name = row.pop("tag")
+                present = found[name].present
+                found[name] = Measured(
+                    rows=rows,
+                    present=present,
+                    distinct=row["distinct_values"],
+                    minimum=row["minimum"],
+                    maximum=row["maximum"],
+                    mean=row["mean"],
+                    deciles=tuple(row[f"decile_{t}"] for t in TENTHS) if row["counted"] else (),
+                    reached=tuple(row[f"reached_{t}"] for t in TENTHS) if row["counted"] else (),
+                    not_finite=present - (row["counted"] or 0),
+                )
+    for name, (distinct, top) in _frequent(engine, files, columns).items():
+        present = found[name].present
+        true = next((n for value, n in top if value == "true"), 0)
+        found[name] = Measured(
+            rows=rows,
+            present=present,
+            distinct=distinct,
+            top=tuple(top),
+            true_share=true / present if columns[name] is DataType.BOOLEAN and present else None,
+            undeclared=counted.get((name, "undeclared"), 0),
+        )
     return found
 
 
@@ -110,49 +129,70 @@ def as_literal(value: Any) -> str:
     return repr(value)
 
 
-def _aggregates(name: str, kind: DataType, declared: Sequence[str] | None) -> dict[str, str]:
-    column, value = identifier(name), finite(name, kind)
-    found = {"present": f"count({column})"}
-    if kind in ORDERED:
-        found |= {
-            "distinct": f"count(distinct {value})",
-            "minimum": f"min({value})",
-            "maximum": f"max({value})",
-            "deciles": f"quantile_disc({value}, [{_DECILES}])",
-        }
-        if kind in (DataType.INTEGER, DataType.NUMBER):
-            found["mean"] = f"avg({value})"
-        if kind is DataType.NUMBER:
-            found["not_finite"] = f"count({column}) - count({value})"
-        return found
-    found["distinct"] = f"count(distinct {category(name, kind)})"
-    if kind is DataType.BOOLEAN:
-        found["true_share"] = f"avg(case when {column} then 1.0 when not {column} then 0.0 end)"
-    if declared and kind is DataType.TEXT:
-        known = ", ".join(map(literal, declared))
-        found["undeclared"] = f"count(case when {column} not in ({known}) then 1 end)"
-    return found
+def _counts(
+    engine: Engine,
+    files: Sequence[str],
+    columns: Mapping[str, DataType],
+    declared: Mapping[str, Sequence[str]],
+) -> dict[tuple[str, str], int]:
+    """Per column the rows with a value, and of text those with a value that is not declared."""
+    if not columns:
+        return {}
+    asked = {(name, "present"): f"count({identifier(name)})" for name in columns}
+    for name, values in declared.items():
+        if columns.get(name) is DataType.TEXT:
+            known = ", ".join(map(literal, values))
+            asked[name, "undeclared"] = (
+                f"count(case when {identifier(name)} not in ({known}) then 1 end)"
+            )
+    selected = [f"{sql} as figure_{number}" for number, sql in enumerate(asked.values())]
+    row = engine.fetch(
+        f"select {', '.join(selected)} from tags", {"tags": Relation(tuple(files), columns)}
+    ).to_pylist()[0]
+    return {key: int(row[f"figure_{number}"]) for number, key in enumerate(asked)}
+
+
+def _ordered_figures(name: str, kind: DataType) -> str:
+    """One row: bounds, distinct values, mean and deciles, read off the column's histogram."""
+    mean = "cast(null as double)"
+    if kind in (DataType.INTEGER, DataType.NUMBER):
+        mean = "sum(cast(v as double) * n) / sum(n)"
+    reached = [f"c >= total * {tenth / 10}" for tenth in TENTHS]
+    deciles = [
+        f"min(case when {at} then v end) as decile_{tenth}, "
+        f"cast(min(case when {at} then c end) as bigint) as reached_{tenth}"
+        for tenth, at in zip(TENTHS, reached, strict=True)
+    ]
+    return (
+        f"select {literal(name)} as tag, cast(sum(n) as bigint) as counted, "
+        f"count(*) as distinct_values, min(v) as minimum, max(v) as maximum, {mean} as mean, "
+        f"{', '.join(deciles)} from (select v, n, sum(n) over (order by v) as c, "
+        f"sum(n) over () as total from (select {finite(name, kind)} as v, count(*) as n "
+        "from tags group by 1) as histogram where v is not null) as cumulated"
+    )
 
 
 def _frequent(
     engine: Engine, files: Sequence[str], columns: Mapping[str, DataType]
-) -> dict[str, list[tuple[str, int]]]:
-    """The most frequent values of every column without an order, with their counts."""
+) -> dict[str, tuple[int, list[tuple[str, int]]]]:
+    """Of every column without an order: distinct values, and the most frequent with counts."""
     chosen = [name for name, kind in columns.items() if kind not in ORDERED]
     if not chosen:
         return {}
     parts = [
-        f"(select {literal(name)} as tag, {category(name, columns[name])} as value, "
-        f"count(*) as n from tags where {identifier(name)} is not null "
-        f"group by 2 order by n desc, value limit {TOP})"
+        f"(select {literal(name)} as tag, v, n, count(*) over () as distinct_values "
+        f"from (select {category(name, columns[name])} as v, count(*) as n "
+        "from tags group by 1) as histogram where v is not null "
+        f"order by n desc, v limit {TOP})"
         for name in chosen
     ]
     relation = {"tags": Relation(tuple(files), {name: columns[name] for name in chosen})}
     table = engine.fetch(
-        f"select * from ({' union all '.join(parts)}) as frequent order by tag, n desc, value",
+        f"select * from ({' union all '.join(parts)}) as frequent order by tag, n desc, v",
         relation,
     )
-    found: dict[str, list[tuple[str, int]]] = {}
+    found: dict[str, tuple[int, list[tuple[str, int]]]] = {name: (0, []) for name in chosen}
     for row in table.to_pylist():
-        found.setdefault(row["tag"], []).append((row["value"], row["n"]))
+        _, top = found[row["tag"]]
+        found[row["tag"]] = (row["distinct_values"], [*top, (row["v"], row["n"])])
     return found

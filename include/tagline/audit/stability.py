@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from tagline.audit.measures import (
@@ -63,22 +64,19 @@ def compare(
 ) -> dict[str, Movement]:
     """The movement of each column; `measured` are the earlier release's figures."""
     relations = {"now": tuple(candidate), "before": tuple(earlier)}
-    counts: dict[str, dict[str, dict[int, int]]] = {
-        side: {name: {} for name in columns} for side in relations
-    }
+    counts: dict[str, dict[int, int]] = {name: {} for name in columns}
     changed: dict[str, float | None] = {}
     for group in groups(columns, 2 * rows):
         types = {"customer_id": DataType.TEXT, **{name: columns[name] for name in group}}
         named = {side: Relation(files, types) for side, files in relations.items()}
         binned = [
-            f"select {literal(name)} as tag, '{side}' as side, "
-            f"{_bin(name, columns[name], measured[name])} as bin, count(*) as n "
-            f"from {side} group by 3"
+            f"select {literal(name)} as tag, {_bin(name, columns[name], measured[name])} as bin, "
+            "count(*) as n from now group by 2"
             for name in group
-            for side in relations
         ]
-        for row in engine.fetch(" union all ".join(binned), named).to_pylist():
-            counts[row["side"]][row["tag"]][row["bin"]] = row["n"]
+        now_only = {"now": named["now"]}
+        for row in engine.fetch(" union all ".join(binned), now_only).to_pylist():
+            counts[row["tag"]][row["bin"]] = row["n"]
         differs = ", ".join(
             f"count(case when {_differs(name, columns[name])} then 1 end) as {identifier(name)}"
             for name in group
@@ -91,16 +89,29 @@ def compare(
         customers = both["customers__in_both"]
         changed |= {name: both[name] / customers if customers else None for name in group}
     moved = {}
-    for name in columns:
-        before, now = counts["before"][name], counts["now"][name]
+    for name, kind in columns.items():
+        before, now = earlier_histogram(measured[name], kind), counts[name]
         bins = sorted(before.keys() | now.keys())
         psi = None
-        if before and now:
+        if now and measured[name].rows:
             psi = population_stability_index(
                 [before.get(b, 0) for b in bins], [now.get(b, 0) for b in bins]
             )
         moved[name] = Movement(psi, changed[name])
     return moved
+
+
+def earlier_histogram(earlier: Measured, kind: DataType) -> dict[int, int]:
+    """The earlier release's rows in each of the bins of `_bin`, from its figures alone."""
+    if kind in ORDERED:
+        counted = earlier.present - earlier.not_finite
+        edges = dict(zip(earlier.deciles, earlier.reached, strict=True))  # equal ones reach alike
+        reached = [0, *edges.values(), counted]
+        upto = [high - low for low, high in pairwise(reached)]
+        return {-1: earlier.rows - counted, **dict(enumerate(upto, start=1))}
+    top = [count for _, count in earlier.top]
+    rest = earlier.present - sum(top)
+    return {-1: earlier.rows - earlier.present, **dict(enumerate([*top, rest], start=1))}
 
 
 def _bin(name: str, kind: DataType, earlier: Measured) -> str:
