@@ -36,6 +36,13 @@ class Names:
     themes: Mapping[str, ThemeDefinition]
     models: Mapping[str, ModelDefinition]
     standards: Mapping[str, Standard]
+    broken: frozenset[tuple[str, str]] = frozenset()  # kind and name of files with faults
+
+    def known(self, kind: str) -> frozenset[str]:
+        """Names of a kind, of files with faults too, so that one fault does not bring others."""
+        return frozenset(getattr(self, kind)) | {
+            name for broken, name in self.broken if broken == kind
+        }
 
 
 def _unknown(
@@ -64,7 +71,7 @@ def check_table(
     for column, definition in columns.items():
         place: Location = ("columns", column, "references")
         if definition.references is not None:
-            faults += _unknown(file, place, "table", definition.references, names.tables)
+            faults += _unknown(file, place, "table", definition.references, names.known("tables"))
             far = names.tables.get(definition.references)
             if not column.endswith("_id"):
                 faults.append(file.fault(place, f"a column that references ends in _id: {column}"))
@@ -74,17 +81,44 @@ def check_table(
         if column in ("valid_at", "loaded_at", "customer_bucket", "as_of"):
             faults.append(file.fault(("columns", column), f"{column!r} is kept for Tagline"))
     for index, rule in enumerate(table.expectations):
+        place = ("expectations", index, "column")
         if rule.column is not None:
-            faults += _unknown(
-                file, ("expectations", index, "column"), "column", rule.column, columns
-            )
+            faults += _unknown(file, place, "column", rule.column, columns)
+        for argument, value in rule.with_.items():
+            place = ("expectations", index, "with", argument)
+            for named in _columns_named(argument, value):
+                faults += _unknown(file, place, "column", named, columns)
     if name in names.derived:
         faults += _lacking(names.derived[name], table, f"tables/{name}.yaml")
+    elif any(kind in ("sources", "derived") for kind, _ in names.broken):
+        pass  # the broken file may be what fills it
     elif not any(name in source.feeds for source in names.sources.values()):
         faults.append(
             file.fault((), f"no source feeds {name} and there is no sql/derived/{name}.sql")
         )
     return faults
+
+
+def _columns_named(argument: str, value: object) -> list[str]:
+    """The columns that an argument of an expectation names."""
+    if argument in ("column_A", "column_B"):
+        return [str(value)]
+    if argument == "column_list" and isinstance(value, list):
+        return [str(name) for name in value]
+    return []
+
+
+def check_standards(file: DefinitionFile, standards: Mapping[str, Standard]) -> list[Fault]:
+    """Types of the standards' dated values."""
+    return [
+        file.fault(
+            ("standards", name, "values", index, "value"),
+            f"{dated.value!r} is not {standard.type.value}",
+        )
+        for name, standard in standards.items()
+        for index, dated in enumerate(standard.values)
+        if not literal_fits(dated.value, standard.type)
+    ]
 
 
 def check_source(file: DefinitionFile, name: str, source: Source, names: Names) -> list[Fault]:
@@ -99,7 +133,7 @@ def check_source(file: DefinitionFile, name: str, source: Source, names: Names) 
                 faults.append(file.fault(place, f"column {definition.time} is {kind.value}"))
     for table in source.feeds:
         place = ("feeds", table)
-        faults += _unknown(file, place, "table", table, names.tables)
+        faults += _unknown(file, place, "table", table, names.known("tables"))
         sql = names.feeds.get((name, table))
         if (name, table) not in names.feeds:
             faults.append(file.fault(place, f"add the file sql/sources/{name}/{table}.sql"))
@@ -138,17 +172,18 @@ def check_model(file: DefinitionFile, model: ModelDefinition, names: Names) -> l
     try:
         parse_condition(model.population, Scope(types, standards))
     except ExpressionError as error:
-        faults.append(file.fault(("population",), f"population: {error}"))
-    faults += _unknown(file, ("label",), "label", model.label, names.labels)
+        if not any(kind in ("tags", "standards") for kind, _ in names.broken):
+            faults.append(file.fault(("population",), f"population: {error}"))
+    faults += _unknown(file, ("label",), "label", model.label, names.known("labels"))
     label = names.labels.get(model.label)
     if label is not None and set(label.columns) != {"customer_id", "label"}:
         faults.append(Fault(label.name, 1, "a label query returns customer_id and label"))
     for index, slug in enumerate(model.features):
-        faults += _unknown(file, ("features", index), "tag", slug, names.tags)
+        faults += _unknown(file, ("features", index), "tag", slug, names.known("tags"))
         if isinstance(names.tags.get(slug), ModelTag):
             message = f"{slug} is a model's output, which is no feature"
             faults.append(file.fault(("features", index), message))
-    faults += _unknown(file, ("rule", "tag"), "tag", model.rule.tag, names.tags)
+    faults += _unknown(file, ("rule", "tag"), "tag", model.rule.tag, names.known("tags"))
     return faults
 
 
@@ -156,12 +191,12 @@ def check_business(file: DefinitionFile, business: BusinessDefinition, names: Na
     """Sources, tags, models and standards that a business names."""
     faults: list[Fault] = []
     for index, source in enumerate(business.sources):
-        faults += _unknown(file, ("sources", index), "source", source, names.sources)
+        faults += _unknown(file, ("sources", index), "source", source, names.known("sources"))
     for index, tag in enumerate(business.tags or ()):
-        known = [*names.tags, *names.themes]
+        known = names.known("tags") | names.known("themes")
         faults += _unknown(file, ("tags", index), "tag or theme", tag, known)
     for index, model in enumerate(business.models):
-        faults += _unknown(file, ("models", index), "model", model, names.models)
+        faults += _unknown(file, ("models", index), "model", model, names.known("models"))
     for name, values in business.standards.items():
         faults += _unknown(file, ("standards", name), "standard", name, names.standards)
         for index, dated in enumerate(values):

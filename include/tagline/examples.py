@@ -93,7 +93,7 @@ def _stored_rows(catalog: Catalog, tag: Tag, example: Example) -> dict[str, list
     definition = catalog.tables[table]
     stored: dict[str, list[dict[str, Any]]] = {table: []}
     for number, given in enumerate(example.rows or (), start=1):
-        row = dict.fromkeys(definition.key, f"{number}")
+        row: dict[str, Any] = dict.fromkeys(definition.key, f"{number}")
         row |= {name: value for name, value in given.items() if "." not in name}
         if definition.customer is not None:
             row[definition.customer] = CUSTOMER
@@ -112,8 +112,8 @@ def _stored_rows(catalog: Catalog, tag: Tag, example: Example) -> dict[str, list
     people = stored.setdefault("customers", [])
     if not any(row.get("customer_id") == CUSTOMER for row in people):
         people.append({"customer_id": CUSTOMER})
-    for row in people:
-        row["since_at"] = row.get("since_at") or BEGINNING
+    for person in people:
+        person["since_at"] = person.get("since_at") or BEGINNING
     return stored
 
 

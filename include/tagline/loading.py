@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from tagline.catalog import Catalog, Tag
-from tagline.crosscheck import Names, check_business, check_model, check_source, check_table
+from tagline.crosscheck import (
+    Names,
+    check_business,
+    check_model,
+    check_source,
+    check_standards,
+    check_table,
+)
 from tagline.definitions import (
     AnyTag,
     BusinessDefinition,
+    DataType,
     ModelDefinition,
     ModelTag,
     Source,
@@ -40,6 +48,7 @@ class _Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.faults: list[Fault] = []
+        self.broken: set[tuple[str, str]] = set()  # named, though their files have faults
         self.files: dict[tuple[str, str], DefinitionFile] = {}
         self.businesses: dict[str, BusinessDefinition] = self.all("businesses", BusinessDefinition)
         self.tables: dict[str, TableDefinition] = self.all("tables", TableDefinition)
@@ -66,9 +75,13 @@ class _Project:
     def one(self, kind: str, path: Path, shape: Any) -> Any:
         file = self.attempt(lambda: read_file(path, self.root))
         if file is None:
+            self.broken.add((kind, path.stem))
             return None
         self.files[kind, path.stem] = file
-        return self.attempt(lambda: parse(file, shape))
+        found = self.attempt(lambda: parse(file, shape))
+        if found is None:
+            self.broken.add((kind, path.stem))
+        return found
 
     def all(self, folder: str, shape: Any) -> dict[str, Any]:
         found = {
@@ -92,6 +105,7 @@ class _Project:
     def sql(self, folder: str) -> dict[str, SqlFile]:
         paths = sorted((self.root / "sql" / folder).glob("*.sql"))
         found = {path.stem: self.one_sql(path) for path in paths}
+        self.broken |= {(folder, name) for name, file in found.items() if file is None}
         return {name: file for name, file in found.items() if file is not None}
 
     def read_tags(self) -> _Tags:
@@ -147,6 +161,7 @@ def load(root: Path, business: str) -> Catalog:
         themes=project.themes,
         models=project.models,
         standards=project.standards,
+        broken=frozenset(project.broken),
     )
     for (kind, name), file in project.files.items():
         if kind == "tables" and name in tables:
@@ -157,15 +172,19 @@ def load(root: Path, business: str) -> Catalog:
             project.faults += check_model(file, project.models[name], names)
         elif kind == "businesses" and name in project.businesses:
             project.faults += check_business(file, project.businesses[name], names)
+        elif kind == "standards":
+            project.faults += check_standards(file, project.standards)
     for sql in (*project.derived.values(), *project.labels.values()):
-        project.faults += unknown_tables(sql, tables, "table")
+        project.faults += unknown_tables(sql, names.known("tables"), "table")
     table_digests = _table_digests(project)
     world = World(
         tables,
-        {slug: tag.type for slug, tag in tags.definitions.items()},
+        _tag_types(project),
         project.models,
         {name: standard.type for name, standard in project.standards.items()},
         table_digests,
+        names.known("tables") - set(tables),
+        names.known("models") - set(project.models),
     )
     meanings: dict[str, Meaning] = {}
     for slug, definition in tags.definitions.items():
@@ -187,6 +206,16 @@ def load(root: Path, business: str) -> Catalog:
         for slug in order
     }  # fmt: skip
     return _serve(project, business, built, table_digests)
+
+
+def _tag_types(project: _Project) -> dict[str, DataType]:
+    """Types of all tags, of those with faults too, so that one fault does not bring others."""
+    found = {slug: tag.type for slug, tag in project.tags.definitions.items()}
+    for slug, file in project.tags.files.items():
+        written = file.data.get("type")
+        if slug not in found and written in list(DataType):
+            found[slug] = DataType(written)
+    return found
 
 
 def _serve(

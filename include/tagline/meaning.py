@@ -64,6 +64,8 @@ class World:
     models: Mapping[str, ModelDefinition]
     standards: Mapping[str, DataType]
     table_digests: Mapping[str, str] = field(default_factory=dict)
+    broken_tables: frozenset[str] = frozenset()  # they exist, but their files have faults
+    broken_models: frozenset[str] = frozenset()
 
 
 def table_scope(world: World, table: str) -> Scope:
@@ -118,6 +120,8 @@ class _Reader:
             return None
 
     def over_table(self, tag: ExtractionTag | StatisticTag) -> Meaning:
+        if tag.table in self.world.broken_tables:
+            return Meaning()
         if tag.table not in self.world.tables:
             close = did_you_mean(tag.table, self.world.tables)
             self.fault(("table",), f"unknown table {tag.table!r}.{close}")
@@ -182,6 +186,8 @@ class _Reader:
         return Meaning(reads=tuple(sorted(reads)), cases=tuple(cases))
 
     def model(self, tag: ModelTag) -> Meaning:
+        if tag.model in self.world.broken_models:
+            return Meaning()
         if tag.model not in self.world.models:
             close = did_you_mean(tag.model, self.world.models)
             self.fault(("model",), f"unknown model {tag.model!r}.{close}")

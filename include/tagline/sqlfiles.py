@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import sqlglot
@@ -61,7 +61,7 @@ def parse_sql(name: str, text: str) -> SqlFile:
     return SqlFile(name, tree, tuple(tables), columns)
 
 
-def unknown_tables(file: SqlFile, known: Mapping[str, object], what: str) -> list[Fault]:
+def unknown_tables(file: SqlFile, known: Collection[str], what: str) -> list[Fault]:
     """Faults for tables that the file reads and that are not among `known`."""
     return [
         Fault(file.name, 1, f"reads unknown {what} {table!r}.{did_you_mean(table, known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,14 +60,14 @@ def read_file(path: Path, root: Path) -> DefinitionFile:
             fault = Fault(name, 1, "the file must hold a mapping of keys to values")
             raise DefinitionError([fault])
         repeated = list(_record(node, (), lines))
-        data = loader.construct_document(node)  # type: ignore[no-untyped-call]
+        data = loader.construct_document(node)
     except (yaml.YAMLError, ValueError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or error
         line = mark.line + 1 if mark else 1
         raise DefinitionError([Fault(name, line, f"not valid YAML: {problem}")]) from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
     if repeated:
         raise DefinitionError(
             Fault(name, line, f"key {key!r} is repeated") for key, line in repeated
@@ -109,8 +110,8 @@ def _record(
 
 
 def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
-    location = _in_file(file, detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
+    location = _in_file(file, shape, detail["loc"], kind)
     key = str(detail["loc"][-1]) if detail["loc"] else ""
     if kind == "extra_forbidden":
         known = known_keys(shape, file.data, location[:-1])
@@ -118,7 +119,7 @@ def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
     if kind == "missing":
         return file.fault(location, f"missing key {key!r}: add it")
     if kind == "union_tag_not_found":
-        return file.fault(location, f"missing key {context['discriminator']}: add it")
+        return _without_kind(file, shape, str(context["discriminator"]).strip("'"))
     if kind == "union_tag_invalid":
         field = str(context["discriminator"]).strip("'")
         known = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]
@@ -128,13 +129,12 @@ def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
     where = ".".join(str(part) for part in location) or "the file"
     given = detail["input"]
     message = detail["msg"].removeprefix("Value error, ")
-    if kind in ("literal_error", "enum"):
-        known = [
-            part.strip(" '") for part in str(context["expected"]).replace(" or ", ",").split(",")
-        ]
-        return file.fault(
-            location, f"{where}: unknown value {given!r}.{did_you_mean(str(given), known)}"
-        )
+    if "expected" in context and kind in ("literal_error", "enum"):
+        expected = str(context["expected"]).replace(" or ", ",").split(",")
+        close = did_you_mean(str(given), [part.strip(" '") for part in expected])
+        if detail["loc"][-1] == "[key]":
+            return file.fault(location, f"unknown key {given!r}.{close}")
+        return file.fault(location, f"{where}: unknown value {given!r}.{close}")
     if kind == "value_error":
         return file.fault(location, f"{where}: {message}")
     shown = repr(given)
@@ -142,12 +142,32 @@ def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
     return file.fault(location, f"{where}: {message[:1].lower()}{message[1:]}, not {shown}")
 
 
-def _in_file(file: DefinitionFile, location: Iterable[str | int]) -> Location:
+def _without_kind(file: DefinitionFile, shape: Any, key: str) -> Fault:
+    """The fault of a file that lacks the key which says what it is, perhaps misspelt."""
+    members = get_args(get_args(shape)[0]) if get_origin(shape) is Annotated else ()
+    known = {name for member in members for name in getattr(member, "model_fields", {})}
+    written = [name for name in file.data if name not in known]
+    close = difflib.get_close_matches(key, written, n=1, cutoff=0.6)
+    if close:
+        return file.fault((close[0],), f"unknown key {close[0]!r}. Did you mean {key!r}?")
+    return file.fault((), f"missing key {key!r}: add it")
+
+
+def _in_file(
+    file: DefinitionFile, shape: Any, location: Iterable[str | int], kind: str
+) -> Location:
     """Pydantic's location without the names of union members, which are not in the file."""
-    found: Location = ()
     parts = list(location)
+    told_apart = get_origin(shape) is Annotated and kind not in (
+        "union_tag_not_found",
+        "union_tag_invalid",
+    )
+    if told_apart and parts:
+        parts = parts[1:]
+    found: Location = ()
     for index, part in enumerate(parts):
-        if (*found, part) in file.lines or index == len(parts) - 1:
+        names_a_key = kind in ("missing", "extra_forbidden") and index == len(parts) - 1
+        if (*found, part) in file.lines or names_a_key:
             found = (*found, part)
     return found
 
