@@ -101,7 +101,7 @@ class ProfileReader:
     def _prepare(self, release: Release) -> _Prepared:
         tags = tuple(
             self._prepare_tag(slug, entry, release)
-            for slug, entry in release.tags.items()
+            for slug, entry in sorted(release.tags.items())
             if entry["state"] != "unavailable"
         )
         return _Prepared(release, release.as_of.isoformat(), tags)
