@@ -131,7 +131,7 @@ WORDS = """
     filter exists( standard('long') . $1 ? := -> lambda x: pragma attach
 """
 PARTS = st.sampled_from(WORDS.split())
-ALLOWED_NODES = (
+ALLOWED_NODES: tuple[type, ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Connector,
     exp.Not, exp.Neg, exp.Binary, exp.Is, exp.In, exp.Between, exp.Case, exp.If, exp.Cast,
     exp.TryCast, exp.DataType, exp.DataTypeParam, exp.Count, exp.Distinct, exp.Star, exp.Coalesce,
