@@ -175,7 +175,13 @@ class _Cleaning:
                 source=self.source,
                 buckets=settings.customer_buckets,
                 scratch=scratch,
-            ).changes(delivered.path, delivered.undated, scope, self.at)
+            ).changes(
+                delivered.path,
+                scope,
+                self.at,
+                undated=delivered.undated,
+                single=delivered.single,
+            )
         report = {
             "source": self.source,
             "files": list(changes.row_files),

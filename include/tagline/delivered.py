@@ -29,12 +29,14 @@ _ROWS = "_delivered"  # the SQL file's result
 class Delivered:
     """Rows of a canonical table in a Parquet file, one per key and valid_at.
 
-    `refused` is a file of (reason, position, row); `rows` counts kept and refused ones.
+    `refused` is a file of (reason, position, row); `rows` counts kept and refused ones;
+    `single`: no key comes twice, not even with another valid_at.
     """
 
     path: str
     rows: int
     undated: bool
+    single: bool
     counts: Mapping[str, int]
     refused: str | None
 
@@ -115,14 +117,15 @@ class _Judging:
         found = {"judged": Relation((judged,), columns)}
         repeated = self._find_repeated(found)
         counts, dated = self._count(found, repeated)
-        path = str(self.scratch / "delivered.parquet")
-        self.engine.write(self._kept_sql(repeated), found, path)
-        refused = None
+        path, refused = judged, None
+        if counts or repeated:
+            path = str(self.scratch / "delivered.parquet")
+            self.engine.write(self._kept_sql(repeated), found, path)
         if counts:
             refused = str(self.scratch / "refused.parquet")
             self.engine.write(self._refused_sql(repeated, load), found, refused)
         undated = dated == 0 and self.scope is None and self.table.event_at is None
-        return Delivered(path, rows, undated, counts, refused)
+        return Delivered(path, rows, undated, "several" not in found, counts, refused)
 
     def _judged_sql(self, load: int) -> str:
         """Every delivered row: typed columns, valid_at, and the reason if it is refused."""
@@ -205,12 +208,21 @@ class _Judging:
         types = {name: self.table.columns[name].type for name in self.table.key}
         types["valid_at"] = DataType.TIMESTAMP
         path = str(self.scratch / "repeated.parquet")
+        several = str(self.scratch / "several.parquet")
         repeated = self.engine.write(
-            f"SELECT {keys}, valid_at FROM judged WHERE reason IS NULL "
-            "GROUP BY ALL HAVING count(*) > 1",
+            f"SELECT {keys} FROM judged WHERE reason IS NULL GROUP BY ALL HAVING count(*) > 1",
             found,
-            path,
+            several,
         )
+        if repeated:
+            found["several"] = Relation((several,), {name: types[name] for name in self.table.key})
+            same = " AND ".join(f"k.{identifier(n)} = j.{identifier(n)}" for n in self.table.key)
+            repeated = self.engine.write(
+                f"SELECT {keys}, valid_at FROM judged AS j WHERE reason IS NULL AND EXISTS "
+                f"(SELECT 1 FROM several AS k WHERE {same}) GROUP BY ALL HAVING count(*) > 1",
+                found,
+                path,
+            )
         others = self._held_by_others(keys, found)
         conflicts = str(self.scratch / "conflicts.parquet")
         selects = []

@@ -78,13 +78,20 @@ class Versions:
     scratch: Path
 
     def changes(
-        self, delivered: str, undated: bool, scope: Sequence[Interval] | None, at: datetime
+        self,
+        delivered: str,
+        scope: Sequence[Interval] | None,
+        at: datetime,
+        *,
+        undated: bool = False,
+        single: bool = False,
     ) -> Changes:
         """Write what a delivery changes.
 
         It holds all rows of `scope` (None: the whole table) and no others: `delivered` is a
         Parquet file with one row per key and valid_at. An undated delivery is the present state
-        of the table. A delivery that is already stored changes nothing.
+        of the table; in a single one no key comes twice. A delivery that is already stored
+        changes nothing.
         """
         stored = self.lake.relation(f"clean.{self.name}", row_columns(self.table))
         entries = self.lake.relation(f"clean.{self.name}__superseded", entry_columns(self.table))
@@ -102,8 +109,9 @@ class Versions:
                 return Changes()
             changed = Relation((path,), self._changed_columns)
         relations = {"stored": stored, "entries": entries, "changed": changed}
-        chain = str(self.scratch / "chain.parquet")
-        links = self.engine.write(self._chain_sql(at), relations, chain)
+        chain, links = str(self.scratch / "chain.parquet"), 0
+        if stored.files or not single:
+            links = self.engine.write(self._chain_sql(at), relations, chain)
         columns = {**row_columns(self.table), **_LINK}
         found = {"changed": changed, "chain": Relation((chain,) if links else (), columns)}
         return self._write(found, at)
