@@ -229,7 +229,7 @@ def _figure(table: str, rule: Rule) -> Figure:
     elif name in ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"):
         columns = [column] if column else list(kwargs["column_list"])
         newest, label = True, f"share of rows whose {', '.join(columns)} is unique"
-        sql = _unique_share(columns)
+        sql = _unique_share(columns, str(kwargs.get("ignore_row_if", "all_values_are_missing")))
         limits = {"min_value": rule.mostly}
     elif name in _AGGREGATES:
         sql = _AGGREGATES[name].format(column=identifier(str(column)))
@@ -257,10 +257,16 @@ def _figure(table: str, rule: Rule) -> Figure:
     return Figure(label, sql, judged, newest)
 
 
-def _unique_share(columns: list[str]) -> str:
-    """Share of the rows with a value in `columns` that share it with no other row."""
+def _unique_share(columns: list[str], ignore: str) -> str:
+    """Share of the rows that share their values in `columns` with no other row.
+
+    Rows without values are left out as the library does: where all (or any) are missing.
+    """
     names = ", ".join(map(identifier, columns))
-    present = " and ".join(f"{identifier(column)} is not null" for column in columns)
+    joined = {"all_values_are_missing": " or ", "any_value_is_missing": " and "}.get(ignore)
+    present = "true"
+    if joined:
+        present = joined.join(f"{identifier(column)} is not null" for column in columns)
     return (
         "(select coalesce(sum(case when n = 1 then 1 else 0 end) * 1.0 / sum(n), 1.0) from "
         f"(select count(*) as n from {{rows}} where {present} group by {names}) as groups)"
