@@ -19,9 +19,9 @@ from tagline_airflow.reports import report_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from tagline.deployment import Deployment
 
     from tagline.catalog import Catalog
+    from tagline.deployment import Deployment
 
 RELEASE = Asset("tagline://release")
 _RUN = "run"  # the XCom key under which the first task leaves the run
