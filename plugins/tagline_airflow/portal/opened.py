@@ -46,6 +46,7 @@ class Opened:
         self._reader: tuple[Catalog, ProfileReader] | None = None
         self._memory: dict[tuple[Any, ...], Any] = {}
         self.faults: tuple[Fault, ...] = ()
+        self.edition = 0  # of the catalog, to remember by
 
     @property
     def deployment(self) -> Deployment:
@@ -143,6 +144,7 @@ class Opened:
                 return
             self.faults = ()
             self._opened = replace(opened, catalog=catalog)
+            self.edition += 1
         finally:
             self._lock.release()
 

@@ -49,8 +49,7 @@ def profile(
 ) -> Answer:
     """Every tag of a customer as released: value, unit, age, version and reason."""
     found = opened.reader.profile(customer_id, as_of, opened.now())
-    catalog = opened.catalog
-    key = ("profile", id(catalog), found["release"], steward)
+    key = ("profile", opened.edition, found["release"], steward)
     fixed: _Fixed = opened.remembered(key, lambda: _Fixed(opened, found["release"], steward))
     tags = [
         {**about, **_values(slug, found["tags"][slug], fixed)}

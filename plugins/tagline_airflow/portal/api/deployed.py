@@ -35,7 +35,7 @@ def hidden_from(steward: bool, opened: Opened, release: Release | None) -> Restr
         return NOTHING_HIDDEN
     catalog, registry = opened.catalog, opened.registry
     released = release.tags if release is not None else {}
-    key = ("restricted", id(catalog), release.id if release else None)
+    key = ("restricted", opened.edition, release.id if release else None)
     found: Restricted = opened.remembered(key, lambda: restricted(catalog, registry, released))
     return found
 

@@ -129,16 +129,14 @@ def _sql(opened: Opened, tag: Tag, live: Release | None) -> dict[str, Any]:
 def _lineage(catalog: Catalog, tag: Tag) -> dict[str, Any]:
     """What the tag is made from, and what is made from it."""
     definition = tag.definition
+    derived = catalog.derived.get(tag.table or "")
     return {
         "table": None
         if tag.table is None
         else {
             "name": tag.table,
-            "derived": tag.table in catalog.derived,
             "sources": catalog.feeds(tag.table),
-            "from_tables": catalog.derived[tag.table].tables
-            if tag.table in catalog.derived
-            else (),
+            "from_tables": derived.tables if derived is not None else (),
         },
         "model": definition.model if isinstance(definition, ModelTag) else None,
         "reads": [named(catalog, slug) for slug in tag.reads],
