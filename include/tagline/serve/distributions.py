@@ -13,7 +13,7 @@ from tagline.registry.schema import Release
 from tagline.serve.released import files_of
 
 FEW = 16  # distinct numbers up to which each is shown by itself
-BINS = 24
+BINS = 30
 MOST = 15  # most frequent texts that are shown
 _EPOCH = date(1970, 1, 1)
 _DAYS = (1, 2, 7, 14, 28, 91, 182, 364, 1820)
@@ -25,7 +25,7 @@ class Distribution:
     """Customers per value (`values`) or per bin (`bins`: one edge more than counts).
 
     `below` and `above` count customers outside the edges; `others` those with a value that is
-    not listed; `absent` those without one. In a list each customer counts for each element.
+    not listed (0 for lists, where a customer counts for each element); `absent` those without one.
     """
 
     shape: Literal["values", "bins", "empty"]
@@ -154,5 +154,7 @@ def _of_texts(
     if not table:
         return Distribution("empty", rows, absent)
     values = tuple((row["v"], row["n"]) for row in table)
+    # In a list a customer counts for each element, so the rest cannot be said in customers.
     others = int(table[0]["total"]) - sum(n for _, n in values)
+    others = 0 if kind is DataType.TEXT_LIST else others
     return Distribution("values", rows, absent, values, others, table[0]["different"])

@@ -123,8 +123,16 @@ def _about(
         "version": version,
         "made_as_of": made,
         "made_day": day_of(catalog, made) if made else None,
-        "expires_at": made + definition.valid_for if made and definition else None,
+        **_expiry(catalog, made + definition.valid_for if made and definition else None),
     }
+
+
+def _expiry(catalog: Catalog, until: datetime | None) -> dict[str, Any]:
+    """The instant, and the day where it is the start of one."""
+    if until is None:
+        return {"expires_at": None, "expires_day": None}
+    whole = catalog.midnight(catalog.day(until)) == until
+    return {"expires_at": until, "expires_day": day_of(catalog, until) if whole else None}
 
 
 def _unavailable(catalog: Catalog, release: Release) -> list[dict[str, Any]]:

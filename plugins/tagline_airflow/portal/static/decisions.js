@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { confirm } from "./dialog.js";
-import { day } from "./format.js";
+import { day, sentence } from "./format.js";
 import { t } from "./language.js";
 import { notice } from "./parts.js";
 
@@ -44,7 +44,7 @@ export async function activate(row, again) {
   const done = await confirm({
     title: t("decide.activate.title", { id: row.release, day: day(row.day) }),
     effects: [
-      ...(row.status === "held" ? row.reasons.map((reason) => t("decide.held_for", { reason })) : [t("decide.was_withdrawn")]),
+      ...(row.status === "held" ? row.reasons.map((reason) => t("decide.held_for", { reason: sentence(reason) })) : [t("decide.was_withdrawn")]),
       t("decide.supersedes", { day: day(row.day) }),
     ],
     action: t("decide.activate.now"),

@@ -67,6 +67,12 @@ export function money(given, currency, digits = 2) {
   return formatter(Intl.NumberFormat, options).format(given);
 }
 
+/** A sentence of the core, its midnights written as days and its own tag's name left out. */
+export function sentence(text, slug = "") {
+  const short = slug && text.startsWith(`${slug}: `) ? text.slice(slug.length + 2) : text;
+  return short.replace(/(\d{4}-\d\d-\d\d)T00:00:00\+00:00/g, "$1");
+}
+
 /** The word for a unit, of one or of many. */
 export function unitWord(unit, count = 2) {
   const words = tOr(`unit.${unit}`, unit);

@@ -25,11 +25,15 @@ function ofValues(tag, spread) {
     const left = spread.distinct - spread.values.length;
     items.push({ label: t("spread.others", { n: number(left, 0) }), count: spread.others, look: "rest" });
   }
+  const unlisted = tag.type === "list of text" ? spread.distinct - spread.values.length : 0;
   if (spread.absent) items.push({ label: t("value.none"), count: spread.absent, look: "rest" });
   const label = t("spread.label", { name: tag.slug, n: spread.distinct });
   const table = numbers(t("tag.distribution"), [t("spread.value"), t("spread.customers"), t("spread.share")],
     items.map((item) => [item.label, number(item.count, 0), percent(item.count / spread.rows)]));
-  if (!spread.ordered) return [bars(items, spread.rows, label), table];
+  if (!spread.ordered) {
+    const rest = unlisted > 0 ? h("p", { class: "quiet" }, t("spread.unlisted", { n: number(unlisted, 0) })) : null;
+    return [bars(items, spread.rows, label), rest, table];
+  }
   const ticks = items.map((item, at) => ({ at: at + 0.5, label: item.label }));
   const few = ticks.filter((_, at) => at % Math.ceil(items.length / 16) === 0);
   return [columns(items, spread.rows, label, few), table];

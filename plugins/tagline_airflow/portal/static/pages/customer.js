@@ -84,6 +84,10 @@ function sameInstant(one, other) {
   return new Date(one).getTime() === new Date(other).getTime();
 }
 
+function expiry(tag) {
+  return tag.expires_day ? day(tag.expires_day) : moment(tag.expires_at);
+}
+
 const POLARITY = { positive: "good", negative: "bad", special: "warn" };
 
 function entry(tag) {
@@ -93,11 +97,11 @@ function entry(tag) {
   return h("li", { class: speaks ? `said ${POLARITY[tag.polarity]}` : null },
     h("div", { class: "profile-name" }, tagLink(tag), h("code", { class: "slug" }, tag.slug)),
     h("div", { class: "profile-value" }, told,
-      tag.expired ? badge("warn", t("customer.expired"), t("customer.expired.means", { at: moment(tag.expires_at) })) : null,
+      tag.expired ? badge("warn", t("customer.expired"), t("customer.expired.means", { at: expiry(tag) })) : null,
       tag.state === "withheld" ? badge("warn", t("state.withheld"), tag.withheld_because) : null),
     h("div", { class: "profile-why" },
       h("span", {}, tag.because ?? ""),
       h("span", { class: "quiet block" },
-        tag.made_day ? t("customer.age", { day: day(tag.made_day), until: moment(tag.expires_at) }) : t("customer.never"),
+        tag.made_day ? t("customer.age", { day: day(tag.made_day), until: expiry(tag) }) : t("customer.never"),
         tag.version ? [" · ", h("code", {}, tag.version)] : null)));
 }

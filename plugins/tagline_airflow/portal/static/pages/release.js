@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { activate, mayActivate, mayReturn, rollBack } from "../decisions.js";
 import { h, replace } from "../elements.js";
-import { day, moment, number, percent } from "../format.js";
+import { day, moment, number, percent, sentence } from "../format.js";
 import { t } from "../language.js";
 import { card, empty, facts, more, problem, stateBadge, statusBadge, table, tagLink, verdictBadge, waiting } from "../parts.js";
 import { to } from "../router.js";
@@ -44,13 +44,15 @@ export async function release({ session, words: [id], again }) {
 function verdict(row) {
   const told = row.tags.filter((tag) => (tag.verdict && tag.verdict !== "pass") || tag.state !== "current");
   const passed = row.tags.length - told.length;
+  const elsewhere = new Set(row.tags.flatMap((tag) => tag.reasons));
+  const whole = row.reasons.filter((reason) => !elsewhere.has(reason));
   return [
-    row.reasons.length ? h("ul", { class: "reasons" }, row.reasons.map((reason) => h("li", {}, reason)))
-      : h("p", {}, t(`verdict.${row.verdict}.means`)),
+    h("p", {}, t(`verdict.${row.verdict}.means`)),
+    whole.length ? h("ul", { class: "reasons" }, whole.map((reason) => h("li", {}, sentence(reason)))) : null,
     told.length ? table(t("release.verdict"),
       [{ title: t("release.tag") }, { title: t("releases.status") }, { title: t("tag.gate") }, { title: t("release.reason") }],
       told.map((tag) => ({ cells: [tagLink(tag), stateBadge(tag.state), verdictBadge(tag.verdict),
-        [...new Set([...tag.reasons, tag.reason].filter(Boolean))].join("; ")] }))) : null,
+        [...new Set([...tag.reasons, tag.reason].filter(Boolean))].map((reason) => sentence(reason, tag.slug)).join("; ")] }))) : null,
     h("p", { class: "quiet" }, t("release.passed", { n: passed })),
   ];
 }

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { line, numbers } from "../charts.js";
 import { h, replace } from "../elements.js";
-import { day, duration, moment, number, percent, unitWord, value } from "../format.js";
+import { day, duration, moment, number, percent, sentence, unitWord, value } from "../format.js";
 import { named, t } from "../language.js";
 import { badge, card, code, empty, facts, more, problem, stateBadge, tagLink, verdictBadge, waiting } from "../parts.js";
 import { to } from "../router.js";
@@ -21,7 +21,7 @@ export async function tag({ words: [slug] }) {
     h("div", { class: "title" },
       h("h1", {}, named(found.name)), h("code", { class: "slug" }, found.slug),
       stateBadge(found.state),
-      found.figures ? verdictBadge(found.figures.verdict) : null,
+      found.figures?.verdict ? verdictBadge(found.figures.verdict) : null,
       found.critical ? badge("plain", t("tag.critical"), t("tag.critical.means")) : null,
       found.sensitivity === "restricted" ? badge("plain", t("tag.restricted"), t("tag.restricted.means")) : null),
     h("p", { class: "lead" }, found.description),
@@ -70,7 +70,7 @@ function figures(found) {
   const middle = card.quantiles?.length ? shown(card.quantiles[4]) : null;
   return [
     facts([
-      [t("tag.gate"), verdictBadge(card.verdict)],
+      [t("tag.gate"), card.verdict ? verdictBadge(card.verdict) : null],
       [t("figures.as_of"), card.as_of ? day(card.as_of) : null],
       [t("figures.coverage"), card.coverage === undefined ? null : percent(card.coverage)],
       [t("figures.distinct"), card.distinct === undefined ? null : number(card.distinct, 0)],
@@ -81,7 +81,7 @@ function figures(found) {
       [t("figures.psi"), card.psi === null || card.psi === undefined ? null : h("span", { title: t("figures.psi.means") }, number(card.psi, 3))],
       [t("figures.changed"), card.changed === null || card.changed === undefined ? null : percent(card.changed)],
     ]),
-    card.reasons?.length ? h("ul", { class: "reasons" }, card.reasons.map((reason) => h("li", {}, reason))) : null,
+    card.reasons?.length ? h("ul", { class: "reasons" }, card.reasons.map((reason) => h("li", {}, sentence(reason, found.slug)))) : null,
     h("p", { class: "quiet" }, h("a", { href: to.release(card.release) }, t("release.numbered", { id: card.release }))),
   ];
 }
