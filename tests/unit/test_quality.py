@@ -384,6 +384,18 @@ def test_pages_name_no_other_machine_and_earlier_runs_stay(shop: Shop) -> None:
     assert "window.$ = function" in index
 
 
+def test_only_the_newest_validations_keep_their_pages(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagline.quality.validation.Judge.KEPT_PAGES", 2)
+    for day in range(4):
+        shop.check([orders()], at=AT + timedelta(days=day))
+    site = shop.home / "data_docs"
+    kept = {page.parent.name for page in (site / "validations").rglob("*.html")}
+    assert kept == {"20260304T040000.000000Z", "20260305T040000.000000Z"}
+    assert len([*(site / ".results" / "validations").rglob("orders.json")]) == 2
+
+
 def test_chunks_join_small_files_and_split_large_ones(tmp_path: Path) -> None:
     files = []
     for number, count in enumerate((1, 2, 7, 0, 3)):
