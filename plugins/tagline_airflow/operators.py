@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pkgutil
 import re
 from collections.abc import Mapping
@@ -19,9 +20,9 @@ from tagline_airflow.reports import report_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from tagline.deployment import Deployment
 
     from tagline.catalog import Catalog
+    from tagline.deployment import Deployment
 
 RELEASE = Asset("tagline://release")
 _RUN = "run"  # the XCom key under which the first task leaves the run
@@ -53,6 +54,7 @@ class CoreOperator(BaseOperator):
         """Call the core and log what it reports; its errors are said in Airflow's words."""
         from tagline.database import DatabaseUnavailable
 
+        logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # a line for each file opened
         try:
             report = self._report(context)
         except NoData as error:
