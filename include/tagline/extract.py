@@ -100,10 +100,16 @@ def extract_again(
 
 
 def require_data(deployment: Deployment, run_id: str, as_of: datetime) -> None:
-    """Raise NoData when a timed source of a required table does not reach as_of."""
+    """Raise NoData before the business begins, or beyond what a required timed source reaches."""
     from tagline.clean import tables_read
 
     catalog = deployment.catalog
+    starts_on = catalog.definition.starts_on
+    if as_of <= catalog.midnight(starts_on):
+        raise NoData(
+            f"no data for {as_of:%Y-%m-%d %H:%M} UTC: the first day of {catalog.business} is "
+            f"{starts_on} (starts_on in businesses/{catalog.business}.yaml). Ask for a later as_of."
+        )
     short = set()
     for table in catalog.tables:
         if not catalog.tables[table].required:
@@ -316,7 +322,7 @@ def _with_seconds(made: TableExtract, started: float) -> TableExtract:
 def _save(deployment: Deployment, run_id: str, report: ExtractReport) -> None:
     """Add to the stage's output; tables are extracted by parallel tasks of the same run."""
     registry = deployment.registry
-    with registry.lock(f"stage:{run_id}"):
+    with registry.lock("stage:extract"):
         before = registry.run(run_id).stages.get("extract", {}).get("tables", {})
         tables = {**before, **report.as_json()["tables"]}
         seconds = sum(table["seconds"] for table in tables.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pkgutil
 import re
 from collections.abc import Mapping
@@ -53,6 +54,7 @@ class CoreOperator(BaseOperator):
         """Call the core and log what it reports; its errors are said in Airflow's words."""
         from tagline.database import DatabaseUnavailable
 
+        logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # a line for each file opened
         try:
             report = self._report(context)
         except NoData as error:
@@ -98,9 +100,12 @@ class StartOperator(CoreOperator):
         name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{dag_run.dag_id}.{dag_run.run_id}")
         again = f".{dag_run.clear_number}" if dag_run.clear_number else ""
         run = CoreRun(name + again, as_of_run(context, deployment.catalog))
-        deployment.registry.start_run(run.id, run.as_of, datetime.now(UTC))
+        now = datetime.now(UTC)
+        deployment.registry.start_run(run.id, run.as_of, now)
         context["ti"].xcom_push(_RUN, {"id": run.id, "as_of": run.as_of.isoformat()})
         self.log.info("run %s, as of %s", run.id, run.as_of.isoformat())
+        if run.as_of > now:
+            raise NoData(f"as_of {run.as_of.isoformat()} lies in the future; ask for a past day")
         return run
 
 
@@ -152,12 +157,13 @@ class TrainOperator(CoreOperator):
 def as_of_run(context: Context, catalog: Catalog) -> datetime:
     """The as_of of a DAG run: the day asked for, else the end of its interval, else last midnight.
 
-    A run triggered without a logical date has no interval.
+    A run triggered without a logical date has no interval. Scheduled runs and backfills are asked
+    for nothing: their days are different by design.
     """
-    asked: str | None = context["params"].get("as_of")
-    if asked:
-        return catalog.midnight(date.fromisoformat(asked))
     dag_run = context["dag_run"]
+    asked: str | None = context["params"].get("as_of")
+    if asked and dag_run.run_type == "manual":
+        return catalog.midnight(date.fromisoformat(asked))
     if dag_run.data_interval_end is not None:
         return dag_run.data_interval_end.astimezone(UTC)
     return catalog.midnight(catalog.day(dag_run.run_after))

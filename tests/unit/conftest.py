@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -15,7 +16,7 @@ from tagline.registry import Registry
 from tagline.settings import Settings
 
 if TYPE_CHECKING:
-    from tagline.clean import TableClean
+    from tagline.cleanings import TableClean
     from tagline.deployment import Deployment
     from tagline.extract import TableExtract
 
@@ -97,6 +98,16 @@ class Kiosk:
     deployment: Deployment
     clock: datetime = datetime(2020, 1, 1, tzinfo=UTC)
     runs: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """A copy of the source's definition, to be changed."""
+        return deepcopy(SOURCE)
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """A copy of the tables' definitions, to be changed."""
+        return deepcopy(TABLES)
 
     @property
     def folder(self) -> Path:

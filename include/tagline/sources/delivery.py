@@ -90,7 +90,8 @@ def deliver(
         stored = f"read_parquet({literal(written)})"
         names = sorted(columns.found)
         digest = connection.execute(digest_sql(names, stored)).fetchone()
-    newest = [moment for moment in (scan.newest, incoming.watermark_at) if moment is not None]
+    known = incoming.watermark_at
+    newest = [moment for moment in (scan.newest, known) if moment is not None and moment <= at]
     return Delivery(
         rows=rows,
         digest=digest_text(digest),
@@ -170,8 +171,8 @@ def _require_columns(incoming: Incoming, found: Mapping[str, str], where: str) -
     lines = []
     for name, kind in declared.items():
         if name not in found:
-            close = difflib.get_close_matches(name, unknown, n=1, cutoff=0.3)
-            hint = f"; the closest new column is {close[0]!r}" if close else ""
+            close = max(unknown, key=lambda new: _likeness(name, new), default=None)
+            hint = f"; the closest new column is {close!r}" if close else ""
             lines.append(f"  {name} is missing{where}{hint}")
         elif not incoming.text and not fits(found[name], kind):
             lines.append(f"  {name} is {found[name]}{where}, declared {kind}")
@@ -182,6 +183,10 @@ def _require_columns(incoming: Incoming, found: Mapping[str, str], where: str) -
             + "\nNothing was loaded. Correct the declaration (and the SQL files that read it), "
             "or the source."
         )
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one.lower(), other.lower()).ratio()
 
 
 def _within(moment: str, interval: Interval | None) -> str:

@@ -1,0 +1,40 @@
+"""`airflow scheduler` with the libraries of the tasks imported beforehand.
+
+The local executor forks its tasks from the scheduler, so a task finds in memory what is imported
+here. Tagline itself is not among it: a task always runs the code as it is now.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import runpy
+import sys
+
+LIBRARIES = (
+    "duckdb",
+    "great_expectations",
+    "great_expectations.expectations",
+    "mlflow.sklearn",
+    "pandas",
+    "pyarrow.parquet",
+    "pydantic_settings",
+    "pyiceberg.catalog.sql",
+    "sklearn.linear_model",
+    "sqlalchemy.dialects.postgresql.psycopg2",
+    "sqlglot.optimizer",
+    "yaml",
+)
+
+
+def main() -> None:
+    """Import the libraries, then become the scheduler."""
+    logging.getLogger("great_expectations._docs_decorators").setLevel(logging.WARNING)
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    sys.argv = ["airflow", "scheduler"]
+    runpy.run_module("airflow", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
