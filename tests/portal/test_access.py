@@ -9,7 +9,6 @@ import pytest
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-
     from tests.portal.conftest import Shop, Visitor
 
 pytestmark = pytest.mark.slow
