@@ -100,6 +100,8 @@ def sign_in(page: Browser, site: Site, user: str) -> None:
     page.find("input[name=password]").send_keys(site.passwords[user])
     page.click("button[type=submit]")
     page.find("a[href$='/plugin/tags']")
+    page.collect()
+    page.errors.clear()  # Airflow itself asks for things before it knows who is there
 
 
 def open_tags(page: Browser) -> None:

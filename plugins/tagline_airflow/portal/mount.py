@@ -50,6 +50,5 @@ NAV_ENTRY = {
     "destination": "nav",
     "url_route": "tags",
     "nav_top_level": True,
-    "icon": f"{PREFIX.removeprefix('/')}/static/icon.svg",
-    "icon_dark_mode": f"{PREFIX.removeprefix('/')}/static/icon_dark.svg",
+    # No icon of its own: Airflow's default follows its colours, a picture would not.
 }

@@ -19,7 +19,7 @@ def serve(app: FastAPI, opened: Opened) -> None:
     app.state.opened = opened
 
 
-def _opened(request: Request) -> Opened:
+async def _opened(request: Request) -> Opened:
     opened: Opened = request.app.state.opened
     return opened
 
