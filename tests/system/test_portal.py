@@ -153,7 +153,7 @@ def test_a_steward_looks_at_tags_and_customers_and_rolls_a_release_back(
         page.click("#language-en")
         page.find("h1", "Releases")
 
-        page.driver.execute_script(  # type: ignore[no-untyped-call]
+        page.driver.execute_script(
             "const outer = window.parent.document.documentElement;"
             "outer.classList.remove('light'); outer.classList.add('dark');"
         )
