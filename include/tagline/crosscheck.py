@@ -89,7 +89,7 @@ def check_table(
             for named in _columns_named(argument, value):
                 faults += _unknown(file, place, "column", named, columns)
     if name in names.derived:
-        faults += _lacking(names.derived[name], table, f"tables/{name}.yaml")
+        faults += _lacking(names.derived[name], table, f"tables/{name}.yaml", derived=True)
     elif any(kind in ("sources", "derived") for kind, _ in names.broken):
         pass  # the broken file may be what fills it
     elif not any(name in source.feeds for source in names.sources.values()):
@@ -148,15 +148,20 @@ def check_source(file: DefinitionFile, name: str, source: Source, names: Names) 
     return faults
 
 
-def _lacking(sql: SqlFile, table: TableDefinition, where: str) -> list[Fault]:
-    """Faults for declared columns that a query does not return, and returned undeclared ones."""
+def _lacking(
+    sql: SqlFile, table: TableDefinition, where: str, *, derived: bool = False
+) -> list[Fault]:
+    """Faults for declared columns that a query does not return, and returned undeclared ones.
+
+    A source need not return a nullable column: then it is null.
+    """
     if not sql.columns:
         return [Fault(sql.name, 1, "name the columns instead of *")]
     known = [*table.columns, "valid_at"]
     return [
         Fault(sql.name, 1, f"returns no column {column!r} of {where}: add it")
-        for column in table.columns
-        if column not in sql.columns
+        for column, definition in table.columns.items()
+        if column not in sql.columns and (derived or not definition.nullable or column in table.key)
     ] + [
         Fault(sql.name, 1, f"returns {column!r}, not in {where}.{did_you_mean(column, known)}")
         for column in sql.columns

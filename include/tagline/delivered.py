@@ -17,6 +17,7 @@ from tagline.registry.schema import Load
 from tagline.rules import reason_sql
 from tagline.sources import Interval
 from tagline.sources.delivery import instant
+from tagline.sqlfiles import parse_sql
 from tagline.versions import BEGINNING, SOURCE, delivered_columns, row_columns
 
 if TYPE_CHECKING:
@@ -82,7 +83,14 @@ def _query(
             relations.update(found)
         parts.append(f"{identifier(name)} AS ({sql})")
     written = catalog.source_sql(source, table).strip().rstrip(";")
-    parts.append(f"{_ROWS} AS (\n{written}\n)")
+    returned = parse_sql(f"sql/sources/{source}/{table}.sql", written).columns
+    canonical = catalog.tables[table]
+    absent = [
+        f", CAST(NULL AS {column.type.sql}) AS {identifier(name)}"
+        for name, column in canonical.columns.items()
+        if returned and name not in returned and column.nullable and name not in canonical.key
+    ]
+    parts.append(f"{_ROWS} AS (SELECT *{''.join(absent)} FROM (\n{written}\n))")
     return "WITH " + ",\n".join(parts), relations
 
 
