@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 
 from tagline.database import DatabaseUnavailable
 from tagline.errors import ReleaseRefused, TaglineError, UnknownCustomer, UnknownName, WrongUsage
-from tagline.registry.store import to_json
+from tagline.registry.store import plain, to_json
 from tagline_airflow.portal.mount import Application, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,11 @@ class Answer(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         """The document as bytes."""
-        return to_json(content).encode()
+        try:  # nearly always; `to_json` looks at every value by itself
+            text = json.dumps(content, ensure_ascii=False, allow_nan=False, default=plain)
+        except ValueError:
+            text = to_json(content)
+        return text.encode()
 
     def __init__(self, content: Any, status_code: int = 200) -> None:
         super().__init__(content, status_code, {"Cache-Control": "private, no-store"})

@@ -16,7 +16,8 @@ export async function releases({ session, query, again }) {
     { title: t("releases.day") }, { title: t("releases.release") }, { title: t("releases.status") },
     { title: t("tag.gate") }, { title: t("releases.customers"), right: true },
     { title: t("releases.tags"), right: true }, { title: t("state.withheld"), right: true },
-    { title: t("state.unavailable"), right: true }, { title: t("releases.made") }, { title: t("releases.actions") },
+    { title: t("state.unavailable"), right: true }, { title: t("releases.made") },
+    ...(session.may_change ? [{ title: t("releases.actions") }] : []),
   ];
   const rows = found.releases.map((row) => ({
     look: row.live ? "is-live" : row.status === "withdrawn" || row.status === "superseded" ? "is-past" : null,
@@ -25,7 +26,7 @@ export async function releases({ session, query, again }) {
       h("a", { href: to.release(row.release) }, t("release.numbered", { id: row.release })),
       statusBadge(row), verdictBadge(row.verdict), number(row.customers, 0),
       number(row.states.current, 0), number(row.states.withheld, 0), number(row.states.unavailable, 0),
-      moment(row.created_at), actions(row, found.live, session, again),
+      moment(row.created_at), ...(session.may_change ? [actions(row, found.live, again)] : []),
     ],
   }));
   return [
@@ -54,8 +55,7 @@ function live(row, session, again) {
       : null);
 }
 
-function actions(row, live, session, again) {
-  if (!session.may_change) return "–";
+function actions(row, live, again) {
   const button = (text, act) => h("button", { type: "button", class: "small", onclick: act }, text);
   return h("span", { class: "buttons" },
     mayReturn(row, live) ? button(t("decide.return"), () => rollBack(row, again)) : null,
