@@ -111,19 +111,29 @@ def activate(
 
 
 def rollback(
-    deployment: Deployment, reason: str, actor: str, at: datetime, to: int | None = None
+    deployment: Deployment,
+    reason: str,
+    actor: str,
+    at: datetime,
+    to: int | None = None,
+    expected: int | None = None,
 ) -> Release:
     """Withdraw the live release and return the one that is live then.
 
     The release that it superseded is restored, else the earlier day is live again. With `to`,
-    every release after that one is withdrawn. The cost does not depend on the number of
-    customers; the lake follows by one commit per changed day.
+    every release after that one is withdrawn. With `expected`, the call is refused unless that
+    release is live: two people who decide at once roll back once. The cost does not depend on
+    the number of customers; the lake follows by one commit per changed day.
     """
     _require_reason(reason)
     with deployment.registry.exclusive(LOCK) as session:
         live = _live(session)
         if live is None:
             raise ReleaseRefused("nothing is released, so there is nothing to roll back")
+        if expected is not None and live.id != expected:
+            raise ReleaseRefused(
+                f"release {live.id} is live, no longer {expected}: look at it, then decide again"
+            )
         if to is None:
             _withdraw(session, live, actor, reason, at)
             earlier = session.get(Release, live.supersedes_id) if live.supersedes_id else None
