@@ -99,6 +99,11 @@ class AirflowApi:
         answer: int = self.request("POST", "/backfills", body)["id"]
         return answer
 
+    def is_backfilling(self, dag: str) -> bool:
+        """Whether a backfill of the DAG has not ended; Airflow allows only one at a time."""
+        known = self.request("GET", "/backfills", dag_id=dag)["backfills"]
+        return any(backfill["completed_at"] is None for backfill in known)
+
     def runs(self, dag: str, first: datetime, last: datetime) -> list[dict[str, Any]]:
         """The runs of a DAG with logical dates first..last, by logical date."""
         answer: list[dict[str, Any]] = self.request(

@@ -80,6 +80,11 @@ def _backfill(stack: Stack, registry: Registry, instants: list[datetime], say: S
     """Release the days as a user would: by one backfill, watched until its last run ends."""
     first, last = (instant - timedelta(days=1) for instant in (instants[0], instants[-1]))
     stack.airflow.unpause("customer_tags")
+    if stack.airflow.is_backfilling("customer_tags"):
+        say("  waiting for the backfill of an interrupted demo")
+        for _ in _while_watching(stack):
+            if not stack.airflow.is_backfilling("customer_tags"):
+                break
     stack.airflow.backfill("customer_tags", first, last, reprocess="completed", active=_ACTIVE)
     told: set[str] = set()
     for _ in _while_watching(stack):
