@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tagline.casting import cast_sql, engine_type
 from tagline.definitions import TableDefinition
+from tagline.definitions.table import is_needed
 from tagline.definitions.types import DataType
 from tagline.engines import Engine, Relation, identifier, literal
 from tagline.errors import TaglineError, did_you_mean
@@ -130,6 +131,9 @@ class _Judging:
     def _judged_sql(self, load: int) -> str:
         """Every delivered row: typed columns, valid_at, and the reason if it is refused."""
         found = self._found_types()
+        unknown = {n: c.type.sql for n, c in self.table.columns.items() if n not in found}
+        found |= unknown
+        nulls = "".join(f", CAST(NULL AS {kind}) AS {identifier(n)}" for n, kind in unknown.items())
         zone = self.deployment.catalog.sources[self.source].timezone
         typed = {
             name: cast_sql(f"d.{identifier(name)}", found[name], column.type, zone)
@@ -148,7 +152,8 @@ class _Judging:
         reason = reason_sql(self.table, found, zone, "d.valid_at_found", self.scope)
         shown = ", ".join(f"{self._stored(n, sql)} AS {identifier(n)}" for n, sql in typed.items())
         return (
-            f"{self.query}, judged AS (SELECT *, {moment} AS valid_at_found FROM {_ROWS} AS d), "
+            f"{self.query}, judged AS (SELECT *{nulls}, {moment} AS valid_at_found "
+            f"FROM {_ROWS} AS d), "
             f"reasoned AS (SELECT d.*, {reason} AS reason_found "
             "FROM judged AS d) "
             f"SELECT {shown}, coalesce(d.valid_at_found, {instant(BEGINNING)}) AS valid_at, "
@@ -163,7 +168,9 @@ class _Judging:
         sql = f"{self.query} SELECT * FROM {_ROWS} LIMIT 0"
         schema = self.engine.fetch(sql, self.relations).schema
         found = {field.name: engine_type(field.type) for field in schema}
-        missing = [name for name in self.table.columns if name not in found]
+        missing = [
+            name for name in self.table.columns if name not in found and is_needed(self.table, name)
+        ]
         if missing:
             raise TaglineError(
                 f"sql/sources/{self.source}/{self.name}.sql returns no column "
