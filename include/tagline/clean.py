@@ -328,7 +328,7 @@ def _record(deployment: Deployment, record: Mapping[str, Any]) -> None:
 def _save(deployment: Deployment, run_id: str, tables: Sequence[str]) -> CleanReport:
     """The stage's output from all cleanings of the run, whichever attempt or task made them."""
     registry = deployment.registry
-    with registry.lock(f"stage:{run_id}"):
+    with registry.lock("stage:clean"):
         made = {}
         with registry.session() as session:
             for table in tables:

@@ -338,7 +338,7 @@ def _with_seconds(made: TableExtract, started: float) -> TableExtract:
 def _save(deployment: Deployment, run_id: str, report: ExtractReport) -> None:
     """Add to the stage's output; tables are extracted by parallel tasks of the same run."""
     registry = deployment.registry
-    with registry.lock(f"stage:{run_id}"):
+    with registry.lock("stage:extract"):
         before = registry.run(run_id).stages.get("extract", {}).get("tables", {})
         tables = {**before, **report.as_json()["tables"]}
         seconds = sum(table["seconds"] for table in tables.values())

@@ -154,12 +154,13 @@ class TrainOperator(CoreOperator):
 def as_of_run(context: Context, catalog: Catalog) -> datetime:
     """The as_of of a DAG run: the day asked for, else the end of its interval, else last midnight.
 
-    A run triggered without a logical date has no interval.
+    A run triggered without a logical date has no interval. Scheduled runs and backfills are asked
+    for nothing: their days are different by design.
     """
-    asked: str | None = context["params"].get("as_of")
-    if asked:
-        return catalog.midnight(date.fromisoformat(asked))
     dag_run = context["dag_run"]
+    asked: str | None = context["params"].get("as_of")
+    if asked and dag_run.run_type == "manual":
+        return catalog.midnight(date.fromisoformat(asked))
     if dag_run.data_interval_end is not None:
         return dag_run.data_interval_end.astimezone(UTC)
     return catalog.midnight(catalog.day(dag_run.run_after))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -97,6 +98,16 @@ class Kiosk:
     deployment: Deployment
     clock: datetime = datetime(2020, 1, 1, tzinfo=UTC)
     runs: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """A copy of the source's definition, to be changed."""
+        return deepcopy(SOURCE)
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """A copy of the tables' definitions, to be changed."""
+        return deepcopy(TABLES)
 
     @property
     def folder(self) -> Path:

@@ -91,7 +91,8 @@ def deliver(
         stored = f"read_parquet({literal(written)})"
         names = sorted(columns.found)
         digest = connection.execute(digest_sql(names, stored)).fetchone()
-    newest = [moment for moment in (scan.newest, incoming.watermark_at) if moment is not None]
+    known = incoming.watermark_at
+    newest = [moment for moment in (scan.newest, known) if moment is not None and moment <= at]
     return Delivery(
         rows=rows,
         digest=digest_text(digest),

@@ -118,8 +118,8 @@ def _require_columns(incoming: Incoming, found: Mapping[str, str], where: str) -
             if name in found:
                 lines.append(f"  {name} is there{where}, but is declared as file_column")
         elif name not in found:
-            close = difflib.get_close_matches(name, unknown, n=1, cutoff=0.3)
-            hint = f"; the closest new column is {close[0]!r}" if close else ""
+            close = max(unknown, key=lambda new: _likeness(name, new), default=None)
+            hint = f"; the closest new column is {close!r}" if close else ""
             lines.append(f"  {name} is missing{where}{hint}")
         elif not incoming.text and not _taken(files, name, kind, found[name]):
             lines.append(f"  {name} is {found[name]}{where}, declared {kind}")
@@ -130,6 +130,10 @@ def _require_columns(incoming: Incoming, found: Mapping[str, str], where: str) -
             + "\nNothing was loaded. Correct the declaration (and the SQL files that read it), "
             "or the source."
         )
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one.lower(), other.lower()).ratio()
 
 
 def _taken(files: FileTable | None, name: str, kind: DataType, found: str) -> bool:

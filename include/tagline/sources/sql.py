@@ -225,7 +225,8 @@ def _arrow_type(kind: types.TypeEngine[Any]) -> pyarrow.DataType:
     for known, arrow in (
         (types.Boolean, pyarrow.bool_()),
         (types.Integer, pyarrow.int64()),
-        (types.Numeric, pyarrow.float64()),  # and Float
+        (types.Float, pyarrow.float64()),
+        (types.Numeric, pyarrow.float64()),
         (types.Date, pyarrow.date32()),
     ):
         if isinstance(kind, known):

@@ -1,0 +1,1 @@
+"""Measures the pipeline on the grocer's full year; `make bench`."""
