@@ -6,16 +6,17 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from tagline import quarantine
+from tagline.cleanings import CleanReport, commit, finish_last, remember, save
 from tagline.delivered import Delivered, deliver_rows
 from tagline.errors import QuarantineLimitExceeded, TaglineError, UnknownName
 from tagline.loads import interval_of, loads_of, merged
@@ -23,41 +24,11 @@ from tagline.registry.schema import Cleaning, Load
 from tagline.rules import over_limit
 from tagline.sources import Interval
 from tagline.sqlfiles import parse_sql
-from tagline.versions import Changes, Versions, entry_columns, row_columns
+from tagline.versions import Versions
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
     from tagline.deployment import Deployment
-
-_TOKEN, _ENTRIES, _REPORT = "tagline.cleaning", "tagline.entries", "tagline.report"
-
-
-@dataclass(frozen=True)
-class TableClean:
-    """What the cleaning of one canonical table did in a run; `files` hold the rows added."""
-
-    files: tuple[str, ...] = ()
-    rows: int = 0  # delivered
-    added: int = 0
-    superseded: int = 0
-    quarantined: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class CleanReport:
-    """What was cleaned, per canonical table."""
-
-    tables: dict[str, TableClean]
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as one JSON document."""
-        return {
-            "tables": {
-                name: {**asdict(made), "files": list(made.files)}
-                for name, made in self.tables.items()
-            }
-        }
 
 
 def canonical_tables(catalog: Catalog) -> tuple[str, ...]:
@@ -91,7 +62,7 @@ def clean(
             clean_table(deployment, name, run_id, at)
         except TaglineError as error:
             failures.append(error)
-    report = _save(deployment, run_id, names)
+    report = save(deployment, run_id, names)
     if len(failures) == 1:
         raise failures[0]
     if failures:
@@ -104,7 +75,7 @@ def clean_table(deployment: Deployment, table: str, run_id: str, at: datetime) -
     if table not in canonical_tables(deployment.catalog):
         raise UnknownName("canonical table", table, canonical_tables(deployment.catalog))
     with deployment.registry.lock(f"clean:{table}"):
-        _finish_last(deployment, table)
+        finish_last(deployment, table)
         for source in deployment.catalog.feeds(table):
             _Cleaning(deployment, table, source, run_id, at).run()
 
@@ -114,7 +85,7 @@ def clean_again(
 ) -> None:
     """Clean these loads' intervals again and replace their rows in quarantine."""
     with deployment.registry.lock(f"clean:{table}"):
-        _finish_last(deployment, table)
+        finish_last(deployment, table)
         for source in deployment.catalog.feeds(table):
             _Cleaning(deployment, table, source, run_id, at).run(again=frozenset(loads))
 
@@ -199,8 +170,8 @@ class _Cleaning:
             "at": self.at.isoformat(),
             "report": report,
         }
-        _commit(self.deployment, self.table, changes, token, record)
-        _record(self.deployment, record)
+        commit(self.deployment, self.table, changes, token, record)
+        remember(self.deployment, record)
 
     def _scope(
         self,
@@ -242,123 +213,6 @@ class _Cleaning:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _commit(
-    deployment: Deployment, table: str, changes: Changes, token: str, record: Mapping[str, Any]
-) -> None:
-    """Add the files of a cleaning to the lake.
-
-    Rows and superseded versions are two Iceberg tables, so two commits; the first names the
-    file of the second, and the record of both, so that a killed attempt can be finished.
-    """
-    definition = deployment.catalog.tables[table]
-    bucket = "customer_bucket" if deployment.settings.customer_buckets > 1 else None
-    deployment.lake.ensure(f"clean.{table}", row_columns(definition), partition_by=bucket)
-    properties = {
-        _TOKEN: token,
-        _ENTRIES: changes.entry_file or "",
-        _REPORT: json.dumps(record, ensure_ascii=False),
-    }
-    if changes.row_files:
-        deployment.lake.append(f"clean.{table}", changes.row_files, properties)
-    if changes.entry_file:
-        superseded = f"clean.{table}__superseded"
-        deployment.lake.ensure(superseded, entry_columns(definition))
-        deployment.lake.append(superseded, [changes.entry_file], properties)
-
-
-def _finish_last(deployment: Deployment, table: str) -> None:
-    """Finish the newest cleaning of a table if it was killed between its commits."""
-    superseded = f"clean.{table}__superseded"
-    for name in (f"clean.{table}", superseded):
-        properties = deployment.lake.last_commit(name)
-        if _TOKEN not in properties:
-            continue
-        record = json.loads(properties[_REPORT])
-        if _is_recorded(deployment, record):
-            continue
-        if properties[_ENTRIES]:
-            deployment.lake.ensure(superseded, entry_columns(deployment.catalog.tables[table]))
-            deployment.lake.append(superseded, [properties[_ENTRIES]], properties_of(properties))
-        _record(deployment, record)
-
-
-def properties_of(summary: Mapping[str, str]) -> dict[str, str]:
-    """The properties of a commit that Tagline gave it."""
-    return {key: value for key, value in summary.items() if key.startswith("tagline.")}
-
-
-def _is_recorded(deployment: Deployment, record: Mapping[str, Any]) -> bool:
-    with deployment.registry.session() as session:
-        found = session.scalars(
-            select(Cleaning).where(
-                Cleaning.table_name == record["table"],
-                Cleaning.definition == record["definition"],
-                Cleaning.load_id.in_(record["loads"]),
-            )
-        ).all()
-    at = datetime.fromisoformat(record["at"])
-    return len(found) == len(record["loads"]) and all(each.cleaned_at >= at for each in found)
-
-
-def _record(deployment: Deployment, record: Mapping[str, Any]) -> None:
-    """Remember a cleaning for each of its loads; the newest one's row has the report."""
-    at = datetime.fromisoformat(record["at"])
-    newest = max(record["loads"])
-    with deployment.registry.session() as session:
-        for load in record["loads"]:
-            row = session.scalars(
-                select(Cleaning).where(
-                    Cleaning.table_name == record["table"],
-                    Cleaning.definition == record["definition"],
-                    Cleaning.load_id == load,
-                )
-            ).first()
-            if row is None:
-                row = Cleaning(
-                    table_name=record["table"], definition=record["definition"], load_id=load
-                )
-                session.add(row)
-            row.cleaned_at = at
-            row.report = record["report"] if load == newest else {"cleaned_with": newest}
-            row.run_id = record["run_id"]
-
-
-def _save(deployment: Deployment, run_id: str, tables: Sequence[str]) -> CleanReport:
-    """The stage's output from all cleanings of the run, whichever attempt or task made them."""
-    registry = deployment.registry
-    with registry.lock("stage:clean"):
-        made = {}
-        with registry.session() as session:
-            for table in tables:
-                rows = session.scalars(
-                    select(Cleaning)
-                    .where(Cleaning.table_name == table, Cleaning.run_id == run_id)
-                    .order_by(Cleaning.id)
-                ).all()
-                made[table] = _together([row.report for row in rows if "files" in row.report])
-        report = CleanReport(made)
-        before = registry.run(run_id).stages.get("clean", {}).get("tables", {})
-        output = {**before, **report.as_json()["tables"]}
-        seconds = sum(table["seconds"] for table in output.values())
-        registry.save_stage(run_id, "clean", {"tables": output}, seconds)
-    return report
-
-
-def _together(reports: Sequence[Mapping[str, Any]]) -> TableClean:
-    quarantined: dict[str, int] = {}
-    for report in reports:
-        for reason, rows in report["quarantined"].items():
-            quarantined[reason] = quarantined.get(reason, 0) + rows
-    return TableClean(
-        files=tuple(file for report in reports for file in report["files"]),
-        rows=sum(report["rows"] for report in reports),
-        added=sum(report["added"] for report in reports),
-        superseded=sum(report["superseded"] for report in reports),
-        quarantined=quarantined,
-        seconds=round(sum(report["seconds"] for report in reports), 3),
-    )
 
 
 def _definition_digest(

@@ -104,10 +104,16 @@ def extract_again(
 
 
 def require_data(deployment: Deployment, run_id: str, as_of: datetime) -> None:
-    """Raise NoData when a timed source of a required table does not reach as_of."""
+    """Raise NoData before the business begins, or beyond what a required timed source reaches."""
     from tagline.clean import tables_read
 
     catalog = deployment.catalog
+    starts_on = catalog.definition.starts_on
+    if as_of <= catalog.midnight(starts_on):
+        raise NoData(
+            f"no data for {as_of:%Y-%m-%d %H:%M} UTC: the first day of {catalog.business} is "
+            f"{starts_on} (starts_on in businesses/{catalog.business}.yaml). Ask for a later as_of."
+        )
     short = set()
     for table in catalog.tables:
         if not catalog.tables[table].required:

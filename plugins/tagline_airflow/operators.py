@@ -100,9 +100,12 @@ class StartOperator(CoreOperator):
         name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{dag_run.dag_id}.{dag_run.run_id}")
         again = f".{dag_run.clear_number}" if dag_run.clear_number else ""
         run = CoreRun(name + again, as_of_run(context, deployment.catalog))
-        deployment.registry.start_run(run.id, run.as_of, datetime.now(UTC))
+        now = datetime.now(UTC)
+        deployment.registry.start_run(run.id, run.as_of, now)
         context["ti"].xcom_push(_RUN, {"id": run.id, "as_of": run.as_of.isoformat()})
         self.log.info("run %s, as of %s", run.id, run.as_of.isoformat())
+        if run.as_of > now:
+            raise NoData(f"as_of {run.as_of.isoformat()} lies in the future; ask for a past day")
         return run
 
 

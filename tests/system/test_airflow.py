@@ -194,7 +194,7 @@ def test_a_task_added_by_one_line_runs_between_two_of_the_steps(world: World, li
     assert "customers known to grocer" in world.log(run, "count_customers")
 
 
-@pytest.mark.parametrize("day", [date(2018, 2, 1), date(2016, 12, 1)])
+@pytest.mark.parametrize("day", [date(2018, 2, 1), date(2016, 12, 1), date(2040, 1, 1)])
 def test_a_run_for_a_day_without_data_ends_as_no_data(world: World, live: int, day: date) -> None:
     run = world.trigger("customer_tags", day)
     assert run["state"] == "success"

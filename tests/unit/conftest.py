@@ -16,7 +16,7 @@ from tagline.registry import Registry
 from tagline.settings import Settings
 
 if TYPE_CHECKING:
-    from tagline.clean import TableClean
+    from tagline.cleanings import TableClean
     from tagline.deployment import Deployment
     from tagline.extract import TableExtract
 

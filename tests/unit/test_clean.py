@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from tagline import clean as cleaning
-from tagline import quarantine
+from tagline import cleanings, quarantine
 from tagline.clean import canonical_tables, tables_read
 from tagline.definitions import Expectation, TableDefinition
 from tagline.definitions.types import DataType
@@ -254,7 +254,7 @@ def test_a_kill_between_the_commits_is_made_good_by_a_rerun(
         if commits < 2:
             patch.setattr(lake, "append", _kill_after(commits, lake.append))
         else:
-            patch.setattr(cleaning, "_record", _kill_after(0, cleaning._record))
+            patch.setattr(cleaning, "remember", _kill_after(0, cleanings.remember))
         with pytest.raises(KeyboardInterrupt):
             cleaning.clean(kiosk.deployment, run_id, day(4), at, ["orders"])
     later = at + timedelta(hours=1)

@@ -32,7 +32,10 @@ def sentence(registry: Registry, as_of: datetime, dag_run: Mapping[str, Any]) ->
 
 
 def show(console: Console, registry: Registry, catalog: Catalog, days: Sequence[date]) -> None:
-    """Print the table of days and the models' figures."""
+    """Print what was loaded, the table of days, and the models' figures."""
+    loaded = _newest_run(registry, catalog.midnight(days[0]), training=True)
+    if loaded is not None:
+        console.print(_history(loaded), highlight=False)
     table = Table(
         title=f"{catalog.definition.name.en}: released customer tags", title_justify="left"
     )
@@ -69,6 +72,16 @@ def quarantined(run: Run) -> Counter[str]:
     return reasons
 
 
+def _history(run: Run) -> str:
+    tables = run.stages.get("clean", {}).get("tables", {})
+    rows = ", ".join(f"{table['added']:,} {name}" for name, table in tables.items())
+    return f"Loaded up to {run.as_of:%Y-%m-%d}: {rows}; quarantined: {_reasons(quarantined(run))}"
+
+
+def _reasons(refused: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {rows:,}" for reason, rows in sorted(refused.items())) or "none"
+
+
 def _cells(day: date, run: Run) -> list[str]:
     made = run.stages.get("release", {})
     refused = quarantined(run)
@@ -76,7 +89,7 @@ def _cells(day: date, run: Run) -> list[str]:
         day.isoformat(),
         f"{made.get('customers', 0):,}",
         str(made.get("tags", 0)),
-        ", ".join(f"{reason} {rows:,}" for reason, rows in sorted(refused.items())) or "none",
+        _reasons(refused),
         str(run.stages.get("gate", {}).get("verdict", run.status)),
         str(made.get("release", "-")),
         f"{sum(run.seconds.values()):.1f}",
@@ -109,12 +122,10 @@ _FIGURES = {
 }
 
 
-def _newest_run(registry: Registry, as_of: datetime) -> Run | None:
-    """The newest run of customer_tags for an as_of (a training run releases nothing)."""
+def _newest_run(registry: Registry, as_of: datetime, *, training: bool = False) -> Run | None:
+    """The newest run of customer_tags for an as_of, or the newest training run."""
+    kind = Run.status == "trained" if training else Run.status != "trained"
     with registry.session() as session:
         return session.scalars(
-            select(Run)
-            .where(Run.as_of == as_of, Run.status != "trained")
-            .order_by(Run.started_at.desc())
-            .limit(1)
+            select(Run).where(Run.as_of == as_of, kind).order_by(Run.started_at.desc()).limit(1)
         ).first()
