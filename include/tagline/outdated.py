@@ -38,11 +38,10 @@ def outdated(deployment: Deployment) -> list[Outdated]:
     }
     found = []
     for release in sorted(active, key=lambda each: each.as_of):
+        made, end = release.created_at, release.as_of
         later = {
-            table: [
-                since for at, since in made if at > release.created_at and since < release.as_of
-            ]
-            for table, made in touches.items()
+            table: [since for at, since in touched if at > made and since < end]
+            for table, touched in touches.items()
         }
         hit = {table: min(since) for table, since in later.items() if since}
         if hit:

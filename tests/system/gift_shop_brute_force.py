@@ -65,14 +65,16 @@ def orders_of(lines: pd.DataFrame) -> pd.DataFrame:
     ordered = orders.reset_index().sort_values(["at", "takes_back", "invoice"])
     still_open: dict[tuple[float, frozenset[tuple[tuple[str, int], int]]], list[str]] = {}
     cancelled: dict[str, pd.Timestamp] = {}
-    for row in ordered.itertuples():
-        key = (row.customer, frozenset(goods[row.invoice].items()))
-        waiting = still_open.setdefault(key, [])
-        if not row.takes_back:
-            waiting.append(row.invoice)
+    papers = []
+    columns = (ordered[name] for name in ("invoice", "customer", "at", "takes_back"))
+    for invoice, customer, at, takes_back in zip(*columns, strict=True):
+        waiting = still_open.setdefault((customer, frozenset(goods[invoice].items())), [])
+        if not takes_back:
+            waiting.append(invoice)
         elif waiting:
-            cancelled[waiting.pop()] = row.at
-            orders.loc[row.invoice, "status"] = "cancelled"
+            cancelled[waiting.pop()] = at
+            papers.append(invoice)
+    orders.loc[papers, "status"] = "cancelled"
     orders["cancelled_at"] = pd.Series(cancelled).reindex(orders.index)
     return orders
 
@@ -96,11 +98,10 @@ class Facts:
         return found if missing is None else found.fillna(missing)
 
 
-def facts(lines: pd.DataFrame, as_of: str) -> Facts:
-    """The facts before an instant."""
+def facts(lines: pd.DataFrame, orders: pd.DataFrame, as_of: str) -> Facts:
+    """The facts before an instant; what cancels an order later does not count yet."""
     instant = pd.Timestamp(as_of)
     known = lines[lines["customer"].notna()]
-    orders = orders_of(lines)  # what cancels an order later does not count yet: see placed
     orders = orders[orders["at"] < instant]
     done = orders["cancelled_at"] < instant
     placed = orders[~orders["takes_back"] & ~done].reset_index()
@@ -257,7 +258,7 @@ TAGS: dict[str, Callable[[Facts], pd.Series]] = {
         (f.placed["at"].dt.hour >= 18).groupby(f.placed["customer"]).mean()
     ),
     "weekend_share": lambda f: f.all_of(
-        (f.placed["at"].dt.dayofweek >= 5).groupby(f.placed["customer"]).mean()
+        (f.placed["at"].dt.day_of_week >= 5).groupby(f.placed["customer"]).mean()
     ),
     "day_part_habit": day_part_habit,
 }
