@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tagline.registry.schema import Cleaning
 from tagline.versions import Changes, entry_columns, row_columns
@@ -124,6 +124,7 @@ def remember(deployment: Deployment, record: Mapping[str, Any]) -> None:
                 )
                 session.add(row)
             row.cleaned_at = at
+            row.checked_at = None
             row.report = record["report"] if load == newest else {"cleaned_with": newest}
             row.run_id = record["run_id"]
 
@@ -162,3 +163,35 @@ def _together(reports: Sequence[Mapping[str, Any]]) -> TableClean:
         quarantined=quarantined,
         seconds=round(sum(report["seconds"] for report in reports), 3),
     )
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """Rows of a table that have not met its critical expectations yet: cleanings and files."""
+
+    cleanings: tuple[int, ...]
+    files: tuple[str, ...]
+    only_of_run: bool  # no earlier run has left any
+
+
+def unchecked(deployment: Deployment, run_id: str, tables: Sequence[str]) -> dict[str, Unchecked]:
+    """What is left to check of each table, from this run and from earlier ones that failed."""
+    found: dict[str, Unchecked] = {}
+    with deployment.registry.session() as session:
+        for table in tables:
+            rows = session.scalars(
+                select(Cleaning)
+                .where(Cleaning.table_name == table, Cleaning.checked_at.is_(None))
+                .order_by(Cleaning.id)
+            ).all()
+            files = [file for row in rows for file in row.report.get("files", ())]
+            if files:
+                alone = all(row.run_id == run_id for row in rows if row.report.get("files"))
+                found[table] = Unchecked(tuple(row.id for row in rows), tuple(files), alone)
+    return found
+
+
+def mark_checked(deployment: Deployment, cleanings: Sequence[int], at: datetime) -> None:
+    """Remember that the rows of these cleanings met every critical expectation."""
+    with deployment.registry.session() as session:
+        session.execute(update(Cleaning).where(Cleaning.id.in_(cleanings)).values(checked_at=at))

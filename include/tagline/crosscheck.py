@@ -19,7 +19,6 @@ from tagline.definitions import (
 )
 from tagline.definitions.files import DefinitionFile, Location
 from tagline.definitions.source import FileTable
-from tagline.definitions.table import is_needed
 from tagline.errors import ExpressionError, Fault, did_you_mean
 from tagline.expressions import Scope, parse_condition
 from tagline.meaning import literal_fits
@@ -85,7 +84,7 @@ def check_table(
             faults.append(file.fault(("columns", column), f"{column!r} is kept for Tagline"))
     faults += _check_expectations(file, ("expectations",), table.expectations, table)
     if name in names.derived:
-        faults += _lacking(names.derived[name], table, f"tables/{name}.yaml")
+        faults += _lacking(names.derived[name], table, f"tables/{name}.yaml", derived=True)
     elif any(kind in ("sources", "derived") for kind, _ in names.broken):
         pass  # the broken file may be what fills it
     elif not any(name in source.feeds for source in names.sources.values()):
@@ -154,7 +153,7 @@ def check_source(file: DefinitionFile, name: str, source: Source, names: Names) 
         elif sql is not None:
             faults += unknown_tables(sql, source.tables, f"table of source {name}")
             if table in names.tables:
-                faults += _lacking(sql, names.tables[table], f"tables/{table}.yaml", fed=True)
+                faults += _lacking(sql, names.tables[table], f"tables/{table}.yaml")
     for fed, table in names.feeds:
         if fed == name and table not in source.feeds:
             message = f"sql/sources/{name}/{table}.sql is not used: add {table} to feeds"
@@ -183,19 +182,20 @@ def _check_files(file: DefinitionFile, place: Location, table: FileTable) -> lis
     return faults
 
 
-def _lacking(sql: SqlFile, table: TableDefinition, where: str, *, fed: bool = False) -> list[Fault]:
+def _lacking(
+    sql: SqlFile, table: TableDefinition, where: str, *, derived: bool = False
+) -> list[Fault]:
     """Faults for declared columns that a query does not return, and returned undeclared ones.
 
-    A source may leave nullable columns out: it does not know them.
+    A source need not return a nullable column: then it is null.
     """
-    needed = [name for name in table.columns if not fed or is_needed(table, name)]
     if not sql.columns:
         return [Fault(sql.name, 1, "name the columns instead of *")]
     known = [*table.columns, "valid_at"]
     return [
         Fault(sql.name, 1, f"returns no column {column!r} of {where}: add it")
-        for column in needed
-        if column not in sql.columns
+        for column, definition in table.columns.items()
+        if column not in sql.columns and (derived or not definition.nullable or column in table.key)
     ] + [
         Fault(sql.name, 1, f"returns {column!r}, not in {where}.{did_you_mean(column, known)}")
         for column in sql.columns

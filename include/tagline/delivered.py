@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tagline.casting import cast_sql, engine_type
 from tagline.definitions import TableDefinition
-from tagline.definitions.table import is_needed
 from tagline.definitions.types import DataType
 from tagline.engines import Engine, Relation, identifier, literal
 from tagline.errors import TaglineError, did_you_mean
@@ -18,6 +17,7 @@ from tagline.registry.schema import Load
 from tagline.rules import reason_sql
 from tagline.sources import Interval
 from tagline.sources.delivery import instant
+from tagline.sqlfiles import parse_sql
 from tagline.versions import BEGINNING, SOURCE, delivered_columns, row_columns
 
 if TYPE_CHECKING:
@@ -83,7 +83,14 @@ def _query(
             relations.update(found)
         parts.append(f"{identifier(name)} AS ({sql})")
     written = catalog.source_sql(source, table).strip().rstrip(";")
-    parts.append(f"{_ROWS} AS (\n{written}\n)")
+    returned = parse_sql(f"sql/sources/{source}/{table}.sql", written).columns
+    canonical = catalog.tables[table]
+    absent = [
+        f", CAST(NULL AS {column.type.sql}) AS {identifier(name)}"
+        for name, column in canonical.columns.items()
+        if returned and name not in returned and column.nullable and name not in canonical.key
+    ]
+    parts.append(f"{_ROWS} AS (SELECT *{''.join(absent)} FROM (\n{written}\n))")
     return "WITH " + ",\n".join(parts), relations
 
 
@@ -131,9 +138,6 @@ class _Judging:
     def _judged_sql(self, load: int) -> str:
         """Every delivered row: typed columns, valid_at, and the reason if it is refused."""
         found = self._found_types()
-        unknown = {n: c.type.sql for n, c in self.table.columns.items() if n not in found}
-        found |= unknown
-        nulls = "".join(f", CAST(NULL AS {kind}) AS {identifier(n)}" for n, kind in unknown.items())
         zone = self.deployment.catalog.sources[self.source].timezone
         typed = {
             name: cast_sql(f"d.{identifier(name)}", found[name], column.type, zone)
@@ -152,8 +156,7 @@ class _Judging:
         reason = reason_sql(self.table, found, zone, "d.valid_at_found", self.scope)
         shown = ", ".join(f"{self._stored(n, sql)} AS {identifier(n)}" for n, sql in typed.items())
         return (
-            f"{self.query}, judged AS (SELECT *{nulls}, {moment} AS valid_at_found "
-            f"FROM {_ROWS} AS d), "
+            f"{self.query}, judged AS (SELECT *, {moment} AS valid_at_found FROM {_ROWS} AS d), "
             f"reasoned AS (SELECT d.*, {reason} AS reason_found "
             "FROM judged AS d) "
             f"SELECT {shown}, coalesce(d.valid_at_found, {instant(BEGINNING)}) AS valid_at, "
@@ -168,9 +171,7 @@ class _Judging:
         sql = f"{self.query} SELECT * FROM {_ROWS} LIMIT 0"
         schema = self.engine.fetch(sql, self.relations).schema
         found = {field.name: engine_type(field.type) for field in schema}
-        missing = [
-            name for name in self.table.columns if name not in found and is_needed(self.table, name)
-        ]
+        missing = [name for name in self.table.columns if name not in found]
         if missing:
             raise TaglineError(
                 f"sql/sources/{self.source}/{self.name}.sql returns no column "

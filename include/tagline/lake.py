@@ -37,6 +37,7 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from tagline.definitions.types import DataType
 from tagline.engines import Relation
@@ -247,13 +248,13 @@ class Lake:
 
     @staticmethod
     def _retried(action: Callable[[], Result]) -> Result:
-        """Run an action again while other processes commit to the same table."""
+        """Run an action again while other processes commit to, or create, the same thing."""
         for attempt in range(_ATTEMPTS):
             try:
                 return action()
-            except (CommitFailedException, ValueError) as error:
-                concurrent = isinstance(error, CommitFailedException) or (
-                    "sequence number" in str(error)
+            except (CommitFailedException, IntegrityError, ProgrammingError, ValueError) as error:
+                concurrent = isinstance(error, CommitFailedException | IntegrityError) or (
+                    "sequence number" in str(error) or "already exists" in str(error)
                 )
                 if not concurrent or attempt == _ATTEMPTS - 1:
                     raise

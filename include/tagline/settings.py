@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tagline.errors import WrongUsage
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -27,13 +31,11 @@ class Settings(BaseSettings):
         None,
         description="A PostgreSQL server, postgresql://user:password@host/; embedded when empty.",
     )
-    lake_url: str | None = Field(
-        None, description="Folder or object-store URL of the lake; default <home>/lake."
-    )
+    lake_url: str | None = Field(None, description="Folder of the lake; default <home>/lake.")
     mlflow_url: str | None = Field(
         None, description="MLflow tracking server; default the MLflow database itself."
     )
-    engine: str = Field("duckdb", description="duckdb, later spark://… or local[*].")
+    engine: str = Field("duckdb", description="The engine of all SQL; duckdb.")
     memory_limit: str = Field("4GB", description="Memory that one engine connection may use.")
     threads: int = Field(2, ge=1, description="Threads of one engine connection.")
     customer_buckets: int = Field(1, ge=1, description="Buckets that clean tables are split into.")
@@ -41,6 +43,17 @@ class Settings(BaseSettings):
     review: Literal["automatic", "required"] = Field(
         "automatic", description="automatic walks new definitions straight to live."
     )
+
+    @model_validator(mode="after")
+    def _no_misspelt_variable(self) -> Self:
+        """Refuse TAGLINE_* variables that are almost a setting; others may be a source's own."""
+        known = {f"TAGLINE_{name}".upper() for name in type(self).model_fields}
+        for name in os.environ:
+            if name.startswith("TAGLINE_") and name not in known:
+                close = difflib.get_close_matches(name, known, n=1, cutoff=0.88)
+                if close:
+                    raise WrongUsage(f"{name} is not a setting. Did you mean {close[0]}?")
+        return self
 
     @property
     def home_path(self) -> Path:

@@ -401,3 +401,11 @@ def test_a_row_expectation_sets_the_limit_of_its_columns_other_reasons() -> None
         }
     )
     assert limits(table) == {"no_c": 0.3, "missing_c": 0.3, "unparsable_c": 0.3}
+
+
+@pytest.mark.slow
+def test_a_nullable_column_that_the_sql_does_not_return_is_null(kiosk: Kiosk) -> None:
+    kiosk.define(sql={"products": "SELECT article AS product_id FROM articles"})
+    kiosk.sales(*SALES)
+    kiosk.run(day(3))
+    assert kiosk.read("products") == [("apple", None), ("pear", None)]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import select, update
 
 from tagline.definitions import DataType, TableDefinition
 from tagline.definitions.expectations import COLUMN_EXPECTATIONS, EXPECTATIONS
@@ -25,6 +26,11 @@ from tagline.quality import CheckReport, check
 from tagline.quality.frames import chunks
 from tagline.quality.plan import plan_table
 from tagline.quality.profiles import judge_profile
+from tagline.registry import Registry
+from tagline.registry.schema import Cleaning, Load, Run
+
+if TYPE_CHECKING:
+    from tests.unit.conftest import Kiosk
 
 pytestmark = pytest.mark.slow  # the library takes three seconds to import
 
@@ -46,25 +52,6 @@ ORDERS: dict[str, Any] = {
         "lines": {"type": "integer", "description": "How many lines."},
     },
 }
-
-
-class RememberedStages:
-    """The registry's part that a check uses, in memory."""
-
-    def __init__(self, clean: Mapping[str, Any]) -> None:
-        self.stages: dict[str, Any] = {"clean": {"tables": dict(clean)}}
-
-    def stage(self, run_id: str, name: str) -> Any:
-        if name not in self.stages:
-            raise TaglineError(f"stage {name!r} of run {run_id!r} has not run")
-        return self.stages[name]
-
-    def save_stage(self, run_id: str, name: str, output: Any, seconds: float) -> None:
-        self.stages[name] = output
-
-    @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
-        yield
 
 
 def orders(count: int = 4, **changes: Any) -> pa.Table:
@@ -98,9 +85,50 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 class Shop:
     """A deployment with one table of orders, whose files and expectations a test gives."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, registry: Registry) -> None:
         self.home = home
+        self.registry = registry
         self.engine: Engine = DuckDBEngine("1GB", 1, str(home / "spill"))
+        self.runs = 0
+
+    @property
+    def run_id(self) -> str:
+        """The newest run."""
+        return f"manual__{self.runs}"
+
+    def checked(self) -> dict[str, Any]:
+        """What the newest run's check has kept."""
+        return self.registry.stage(self.run_id, "check")
+
+    def clean(self, files: Sequence[str]) -> None:
+        """A new run whose cleaning has added these files to orders; nothing else is pending."""
+        self.runs += 1
+        load = Load(
+            source="shop", table_name="orders", loaded_at=AT, checked_at=AT, rows=1, digest="",
+            files=[], run_id=self.run_id,
+        )  # fmt: skip
+        with self.registry.session() as session:
+            session.execute(update(Cleaning).values(checked_at=AT))
+            session.add(load)
+            session.flush()
+            session.add(
+                Cleaning(
+                    table_name="orders", load_id=load.id, definition="", cleaned_at=AT,
+                    report={"files": list(files)}, run_id=self.run_id,
+                )
+            )  # fmt: skip
+        self.registry.start_run(self.run_id, AS_OF, AT)
+        tables = {"orders": {"files": list(files)}, "products": {"files": []}}
+        self.registry.save_stage(self.run_id, "clean", {"tables": tables}, 0)
+
+    def deployment(self, tables: dict[str, TableDefinition]) -> Any:
+        """What the check stage needs of a deployment."""
+        return SimpleNamespace(
+            settings=SimpleNamespace(home_path=self.home),
+            registry=self.registry,
+            catalog=SimpleNamespace(tables=tables),
+            engine=self.engine,
+        )
 
     def check(
         self,
@@ -118,19 +146,13 @@ class Shop:
         shape = TableDefinition.model_validate(
             {**ORDERS, **definition, "expectations": list(expectations)}
         )
-        self.registry = RememberedStages({"orders": {"files": files}, "products": {"files": []}})
-        deployment: Any = SimpleNamespace(
-            settings=SimpleNamespace(home_path=self.home),
-            registry=self.registry,
-            catalog=SimpleNamespace(tables={"orders": shape}),
-            engine=self.engine,
-        )
-        return check(deployment, "manual__2026-03-02T00:00:00+00:00", AS_OF, at, only)
+        self.clean(files)
+        return check(self.deployment({"orders": shape}), self.run_id, AS_OF, at, only)
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
+def shop(tmp_path: Path, registry: Registry) -> Shop:
+    return Shop(tmp_path, registry)
 
 
 def expectation(expect: str, severity: str = "critical", **given: Any) -> dict[str, Any]:
@@ -147,7 +169,7 @@ def test_good_rows_pass_with_a_page_and_the_report_is_kept(shop: Shop) -> None:
     report = shop.check([orders()], [expectation(BETWEEN, column="amount", min_value=0)])
     assert report.critical == () and report.warnings == ()
     assert report.tables["orders"].rows == 4
-    assert shop.registry.stages["check"] == report.as_json()
+    assert shop.checked() == report.as_json()
     assert report.docs is not None and Path(report.docs).exists()
 
 
@@ -158,7 +180,7 @@ def test_a_critical_failure_stops_the_run_and_names_limit_and_figure(shop: Shop)
     said = str(failure.value)
     assert "orders.amount: expect_column_values_to_be_between (min_value 0)" in said
     assert "2 of 4 values (50.00%)" in said and "-2.5" in said
-    assert shop.registry.stages["check"]["critical"], "the report is kept before the run stops"
+    assert shop.checked()["critical"], "the report is kept before the run stops"
 
 
 def test_a_row_rule_that_fails_after_cleaning_stops_the_run(shop: Shop) -> None:
@@ -310,17 +332,12 @@ def test_a_table_without_added_rows_is_not_judged_and_needs_no_library(shop: Sho
 
 def test_checks_of_single_tables_are_gathered_in_one_report(shop: Shop) -> None:
     shop.check([orders()], [], only=["orders"])
-    registry = shop.registry
-    registry.stages["check"]["tables"]["customers"] = {"rows": 7, "critical": [], "warnings": []}
-    deployment: Any = SimpleNamespace(
-        settings=SimpleNamespace(home_path=shop.home),
-        registry=registry,
-        catalog=SimpleNamespace(tables={}),
-        engine=shop.engine,
-    )
-    check(deployment, "manual", AS_OF, AT, ["products"])
-    assert registry.stages["check"]["tables"].keys() == {"orders", "customers"}
-    assert registry.stages["check"]["rows"] == 11
+    kept = shop.checked()
+    kept["tables"]["customers"] = {"rows": 7, "critical": [], "warnings": []}
+    shop.registry.save_stage(shop.run_id, "check", kept, 0)
+    check(shop.deployment({}), shop.run_id, AS_OF, AT, ["products"])
+    assert shop.checked()["tables"].keys() == {"orders", "customers"}
+    assert shop.checked()["rows"] == 11
 
 
 def test_unknown_names_and_refused_arguments_are_said_with_the_fix(shop: Shop) -> None:
@@ -472,3 +489,37 @@ def test_quality_limits_of_tags_are_judged_on_the_profile() -> None:
         ),
     }
     assert len(results) == 8, "the number of expectations does not grow with tags"
+
+
+def test_rows_that_failed_are_judged_again_by_every_run_until_they_are_corrected(
+    kiosk: Kiosk,
+) -> None:
+    orders = deepcopy(kiosk.tables["orders"])
+    orders["expectations"].append(
+        {
+            "expect": BETWEEN,
+            "column": "amount",
+            "with": {"max_value": 100},
+            "severity": "critical",
+        }
+    )
+    kiosk.define(tables={"orders": orders})
+    as_of = datetime(2017, 1, 3, tzinfo=UTC)
+
+    def day(*rows: str) -> CheckReport:
+        kiosk.sales(*rows)
+        kiosk.run(as_of)
+        (run,) = [run for run in runs(kiosk.deployment.registry) if run.status == "running"][-1:]
+        return check(kiosk.deployment, run.id, as_of, kiosk.clock)
+
+    good, bad = "1,ann,1,2017-01-01 20:00:00", "2,ann,999,2017-01-02 20:00:00"
+    for _ in range(2):  # the second run adds nothing, and must not let the first one's rows pass
+        with pytest.raises(ExpectationFailed, match="amount"):
+            day(good, bad)
+    assert day(good, bad.replace("999", "9")).critical == ()
+    assert day(good, bad.replace("999", "9")).tables == {}
+
+
+def runs(registry: Registry) -> list[Run]:
+    with registry.session() as session:
+        return list(session.scalars(select(Run).order_by(Run.started_at, Run.id)))

@@ -69,9 +69,3 @@ class TableDefinition(Definition):
     required: bool = False  # without its data a day is not released
     columns: dict[str, Column] = Field(min_length=1)
     expectations: tuple[Expectation, ...] = ()
-
-
-def is_needed(table: TableDefinition, column: str) -> bool:
-    """Whether whoever fills the table must give the column: it may not be null."""
-    special = {*table.key, table.customer, table.event_at}
-    return not table.columns[column].nullable or column in special

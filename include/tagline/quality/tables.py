@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from tagline.cleanings import Unchecked, mark_checked, unchecked
 from tagline.definitions import TableDefinition
 from tagline.engines import Engine, Relation, identifier
 from tagline.errors import ExpectationFailed, TaglineError
 from tagline.quality.frames import chunks, to_frame
 from tagline.quality.plan import VERSION_COLUMNS, Plan, Rule, figures_sql, plan_table
 from tagline.quality.report import CheckReport, ExpectationResult, TableCheck
+from tagline.versions import entry_columns, row_columns
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -30,28 +35,31 @@ def check(
     at: datetime,
     tables: Sequence[str] | None = None,
 ) -> CheckReport:
-    """Judge the rows that this run added to the clean tables by their expectations.
+    """Judge the rows added to the clean tables since they last met their expectations.
 
-    A warning is reported. A critical failure, or a row rule that still fails after cleaning,
-    raises ExpectationFailed once the report and its Data Docs are kept. A table without added
-    rows is not judged. With `tables`, only these, and their part of the report is replaced.
+    These are the run's own rows, and those of earlier runs that failed here, as far as they have
+    not been corrected since. A warning is reported. A critical failure, or a row rule that still
+    fails after cleaning, raises ExpectationFailed once the report and its Data Docs are kept. A
+    table without such rows is not judged. With `tables`, only these, and their part of the
+    report is replaced.
     """
     from tagline.quality.validation import Judge
 
     started = time.perf_counter()
     cleaned = deployment.registry.stage(run_id, "clean")["tables"]
     names = list(cleaned) if tables is None else [t for t in tables if t in cleaned]
-    added = {table: tuple(cleaned[table]["files"]) for table in names if cleaned[table]["files"]}
+    pending = unchecked(deployment, run_id, names)
     checks: dict[str, TableCheck] = {}
     docs = None
-    if added:
+    if pending:
         judge = Judge(deployment.settings.home_path / "data_docs")
         kept: dict[str, list[Any]] = {}
-        for table, files in added.items():
+        for table, rows in pending.items():
             definition = deployment.catalog.tables[table]
-            checks[table], kept[table] = judge_table(
-                judge, deployment.engine, table, definition, files
-            )
+            with _present_rows(deployment, table, rows) as files:
+                checks[table], kept[table] = judge_table(
+                    judge, deployment.engine, table, definition, files
+                )
         with deployment.registry.lock("data_docs"):
             pages = [judge.keep(table, found, run_id, at) for table, found in kept.items()]
             docs = judge.build(pages)
@@ -59,11 +67,35 @@ def check(
     _save(deployment, report, tables)
     if report.critical:
         raise ExpectationFailed(
-            f"{len(report.critical)} critical expectations do not hold in what this run added:\n"
+            f"{len(report.critical)} critical expectations do not hold in the rows added:\n"
             + "\n".join(f"  {sentence}" for sentence in report.critical)
             + f"\nSee {docs}; correct the source, its SQL or the expectation, then run again."
         )
+    mark_checked(deployment, [one for rows in pending.values() for one in rows.cleanings], at)
     return report
+
+
+@contextmanager
+def _present_rows(deployment: Deployment, table: str, rows: Unchecked) -> Iterator[tuple[str, ...]]:
+    """Files of the rows to judge; rows of earlier runs only while nothing has superseded them."""
+    if rows.only_of_run:
+        yield rows.files
+        return
+    definition = deployment.catalog.tables[table]
+    keys = (*definition.key, "valid_at", "loaded_at")
+    same = " and ".join(f"s.{identifier(key)} = r.{identifier(key)}" for key in keys)
+    relations = {
+        "added": Relation(rows.files, row_columns(definition)),
+        "superseded": deployment.lake.relation(
+            f"clean.{table}__superseded", entry_columns(definition)
+        ),
+    }
+    with TemporaryDirectory() as folder:
+        path = str(Path(folder) / f"{table}.parquet")
+        superseded = f"select 1 from superseded as s where {same}"
+        sql = f"select * from added as r where not exists ({superseded})"
+        deployment.engine.write(sql, relations, path)
+        yield (path,)
 
 
 def judge_table(

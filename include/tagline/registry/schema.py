@@ -90,6 +90,7 @@ class Cleaning(Base):
     cleaned_at: Mapped[datetime]
     report: Mapped[dict[str, Any]]  # rows, added, superseded, quarantined by reason
     run_id: Mapped[str]
+    checked_at: Mapped[datetime | None]  # when its rows met every critical expectation
     __table_args__ = (UniqueConstraint("table_name", "load_id", "definition"),)
 
 

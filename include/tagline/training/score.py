@@ -63,7 +63,7 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
             target = candidate_file(deployment, run_id, f"scores-{model}")
             scored = _score_model(deployment, model, version, candidate["path"], target)
         except ModelRefused as error:
-            log.warning("model %s does not score as of %s: %s", model, as_of.isoformat(), error)
+            log.info("model %s does not score as of %s: %s", model, as_of.isoformat(), error)
             unavailable |= without(catalog, model, str(error))
             continue
         scores[model] = target

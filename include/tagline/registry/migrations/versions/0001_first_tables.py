@@ -130,6 +130,7 @@ def upgrade() -> None:
         sa.Column("table_name", sa.Text(), nullable=False),
         sa.Column("load_id", sa.BigInteger(), nullable=False),
         sa.Column("definition", sa.Text(), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cleaned_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("report", postgresql.JSONB(), nullable=False),
         sa.Column("run_id", sa.Text(), nullable=False),
