@@ -84,6 +84,7 @@ class Catalog:
     standards: Mapping[str, Standard]
     themes: Mapping[str, ThemeDefinition]
     table_digests: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, Tag] = field(default_factory=dict)  # the definitions of `unavailable`
 
     @property
     def zone(self) -> ZoneInfo:
@@ -126,6 +127,10 @@ class Catalog:
     def source_sql(self, source: str, table: str) -> str:
         """The text of sql/sources/<source>/<table>.sql."""
         return (self.root / "sql" / "sources" / source / f"{table}.sql").read_text("utf-8")
+
+    def tag_text(self, tag: Tag) -> str:
+        """The text of a tag's definition file, as its author wrote it."""
+        return (self.root / tag.path).read_text("utf-8")
 
     def label_sql(self, label: str) -> SqlFile:
         """The label query of that name."""

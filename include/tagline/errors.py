@@ -78,6 +78,10 @@ class UnknownName(TaglineError):
         super().__init__(f"unknown {kind} {name!r}.{did_you_mean(name, known)}")
 
 
+class UnknownCustomer(TaglineError):
+    """A customer that the release does not have."""
+
+
 class ReleaseRefused(TaglineError):
     """A release or rollback that the registry's state does not allow."""
 

@@ -270,6 +270,7 @@ def _serve(
         standards=standards,
         themes=project.themes,
         table_digests=table_digests,
+        lacking={slug: tags[slug] for slug in unavailable},
     )
 
 

@@ -7,19 +7,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from tagline.engines import Relation, identifier
 from tagline.errors import ReleaseRefused
-from tagline.registry.schema import LakePublication, ReleaseEvent, Run
+from tagline.registry.schema import LakePublication, ReleaseEvent
 from tagline.registry.schema import Release as Release
-from tagline.serve.released import CASE, KEYS, SUBJECT, file_columns, files_of
+from tagline.release_draft import draft_release
+from tagline.serve.released import file_columns, files_of
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -78,7 +76,7 @@ def release(
     with registry.session() as session:
         made = _made_from(session, run_id, score["path"])
     if made is None:
-        draft = _draft(deployment, run, score, gate, at)
+        draft = draft_release(deployment, run, score, gate, at)
         with registry.exclusive(LOCK) as session:
             made = _made_from(session, run_id, score["path"])  # by the same task, started twice
             if made is None:
@@ -111,19 +109,29 @@ def activate(
 
 
 def rollback(
-    deployment: Deployment, reason: str, actor: str, at: datetime, to: int | None = None
+    deployment: Deployment,
+    reason: str,
+    actor: str,
+    at: datetime,
+    to: int | None = None,
+    expected: int | None = None,
 ) -> Release:
     """Withdraw the live release and return the one that is live then.
 
     The release that it superseded is restored, else the earlier day is live again. With `to`,
-    every release after that one is withdrawn. The cost does not depend on the number of
-    customers; the lake follows by one commit per changed day.
+    every release after that one is withdrawn. With `expected`, the call is refused unless that
+    release is live: two people who decide at once roll back once. The cost does not depend on
+    the number of customers; the lake follows by one commit per changed day.
     """
     _require_reason(reason)
     with deployment.registry.exclusive(LOCK) as session:
         live = _live(session)
         if live is None:
             raise ReleaseRefused("nothing is released, so there is nothing to roll back")
+        if expected is not None and live.id != expected:
+            raise ReleaseRefused(
+                f"release {live.id} is live, no longer {expected}: look at it, then decide again"
+            )
         if to is None:
             _withdraw(session, live, actor, reason, at)
             earlier = session.get(Release, live.supersedes_id) if live.supersedes_id else None
@@ -182,100 +190,6 @@ def _made_from(session: Session, run_id: str, candidate: str) -> Release | None:
         .order_by(Release.id.desc())
         .limit(1)
     ).first()
-
-
-def _draft(
-    deployment: Deployment, run: Run, score: dict[str, Any], gate: dict[str, Any], at: datetime
-) -> Release:
-    """The release row of a candidate, with the file that withheld tags need."""
-    catalog, registry = deployment.catalog, deployment.registry
-    compute, audit = registry.stage(run.id, "compute"), registry.stage(run.id, "audit")
-    held = gate["verdict"] == "hold"
-    columns = file_columns(score["path"])
-    withheld = {
-        slug: "; ".join(verdict["reasons"])
-        for slug, verdict in gate["tags"].items()
-        if verdict["verdict"] == "withhold"
-        and slug in columns
-        # Whoever releases a held candidate accepts what it was held for: its critical tags.
-        and not (held and slug in catalog.tags and catalog.tags[slug].definition.critical)
-    }
-    before = registry.release_before(run.as_of)
-    path = _with_earlier_values(deployment, score["path"], set(withheld), before)
-    present = file_columns(path)
-    reasons = {
-        **catalog.unavailable,
-        **compute.get("unavailable", {}),
-        **score.get("unavailable", {}),
-    }
-    tags: dict[str, Any] = {}
-    for slug, tag in catalog.tags.items():
-        if slug in withheld:
-            old = before.tags.get(slug, {}) if before and slug in present else {}
-            tags[slug] = {
-                "version": old.get("version"),
-                "state": "withheld",
-                "as_of": old.get("as_of"),
-                "reason": withheld[slug],
-            }
-        elif slug in present:
-            tags[slug] = {
-                "version": tag.version,
-                "state": "current",
-                "as_of": run.as_of.isoformat(),
-            }
-        else:
-            tags[slug] = _unavailable(reasons.get(slug, "not computed"))
-    tags |= {slug: _unavailable(reason) for slug, reason in reasons.items() if slug not in tags}
-    return Release(
-        as_of=run.as_of,
-        status="held" if held else "active",
-        created_at=at,
-        run_id=run.id,
-        candidate=score["path"],
-        customers=score["rows"],
-        files={SUBJECT: [path]},
-        tags=tags,
-        models=score.get("models", {}),
-        gate=gate,
-        profile=audit.get("tags", {}),
-    )
-
-
-def _unavailable(reason: str) -> dict[str, Any]:
-    return {"version": None, "state": "unavailable", "as_of": None, "reason": reason}
-
-
-def _with_earlier_values(
-    deployment: Deployment, candidate: str, withheld: set[str], before: Release | None
-) -> str:
-    """A file with the earlier release's values of withheld tags; the candidate if there are none.
-
-    A withheld tag that the earlier release does not have, or has in another type, is left out.
-    """
-    if not withheld:
-        return candidate
-    columns = file_columns(candidate)
-    earlier = file_columns(files_of(before)[0]) if before else {}
-    picked: list[str] = []
-    for name, type_ in columns.items():
-        if name.removesuffix(CASE) not in withheld or name in KEYS:
-            picked.append(f"c.{identifier(name)}")
-        elif earlier.get(name) == type_:
-            picked.append(f"e.{identifier(name)}")
-    sql = (
-        f"SELECT {', '.join(picked)} FROM candidate AS c "
-        "LEFT JOIN earlier AS e ON e.customer_id = c.customer_id ORDER BY c.customer_id"
-    )
-    relations = {
-        "candidate": Relation((candidate,), columns),
-        "earlier": Relation(
-            files_of(before) if before else (), earlier or {"customer_id": columns["customer_id"]}
-        ),
-    }
-    target = Path(candidate).with_name(f"released-{uuid4().hex[:12]}.parquet")
-    deployment.engine.write(sql, relations, str(target))
-    return str(target)
 
 
 def _report(deployment: Deployment, made: Release, candidate: str, seconds: float) -> ReleaseReport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,10 +22,10 @@ from tagline.commands.console import (
     settings,
 )
 from tagline.errors import DefinitionError, Fault
+from tagline.serve.descriptions import reading_models, reading_tags, scorecard, summary
 
 if TYPE_CHECKING:
-    from tagline.catalog import Catalog, Tag
-    from tagline.deployment import Deployment
+    from tagline.catalog import Tag
 
 
 def check(
@@ -66,7 +66,7 @@ def check(
 def tags(context: Context, as_json: Json = False) -> None:
     """List the tags of this business, with those that it cannot have."""
     catalog = open_catalog(context)
-    listed = [_summary(tag) for tag in sorted(catalog.tags.values(), key=_place)]
+    listed = [summary(tag) for tag in sorted(catalog.tags.values(), key=_place)]
     if as_json:
         answer_json({"tags": listed, "unavailable": dict(catalog.unavailable)})
         return
@@ -93,7 +93,7 @@ def tag(context: Context, slug: str, as_json: Json = False) -> None:
     with deployment(context) as opened:
         found = opened.catalog.tag(slug)
         document = {
-            **_summary(found),
+            **summary(found),
             "definition": found.definition.model_dump(
                 mode="json", by_alias=True, exclude_defaults=True
             ),
@@ -108,9 +108,10 @@ def tag(context: Context, slug: str, as_json: Json = False) -> None:
             "lineage": {
                 "table": found.table,
                 "reads": list(found.reads),
-                "read_by": _readers(opened.catalog, slug),
+                "read_by": reading_tags(opened.catalog, slug)
+                + [f"model {name}" for name in reading_models(opened.catalog, slug)],
             },
-            "scorecard": _scorecard(opened, slug),
+            "scorecard": scorecard(opened.registry.live(), slug),
         }
     if as_json:
         answer_json(document)
@@ -142,50 +143,5 @@ def sql(context: Context, slug: str, as_of: AsOf = None, as_json: Json = False) 
         answer(compiled.sql)
 
 
-def _summary(tag: Tag) -> dict[str, Any]:
-    definition = tag.definition
-    return {
-        "slug": tag.slug,
-        "name": definition.name.model_dump(),
-        "description": definition.description,
-        "theme": tag.theme,
-        "dimension": tag.dimension,
-        "kind": definition.kind,
-        "type": definition.type.value,
-        "unit": definition.unit,
-        "owner": definition.owner,
-        "polarity": definition.polarity,
-        "sensitivity": definition.sensitivity,
-        "critical": definition.critical,
-        "version": tag.version,
-        "path": tag.path,
-    }
-
-
 def _place(tag: Tag) -> tuple[str, str, str]:
     return tag.theme, tag.dimension, tag.slug
-
-
-def _readers(catalog: Catalog, slug: str) -> list[str]:
-    tags = [other.slug for other in catalog.tags.values() if slug in other.reads]
-    models = [
-        f"model {name}"
-        for name, model in catalog.models.items()
-        if slug in model.features or slug == model.rule.tag
-    ]
-    return tags + models
-
-
-def _scorecard(opened: Deployment, slug: str) -> dict[str, Any] | None:
-    """What the live release says of a tag: its state, figures and verdict."""
-    live = opened.registry.live()
-    if live is None or slug not in live.tags:
-        return None
-    verdict = live.gate.get("tags", {}).get(slug, {})
-    return {
-        "release": live.id,
-        **live.tags[slug],
-        "verdict": verdict.get("verdict"),
-        "reasons": verdict.get("reasons", []),
-        **live.profile.get(slug, {}),
-    }

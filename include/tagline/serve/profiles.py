@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from tagline.definitions.tag import AnyTag
-from tagline.errors import TaglineError
+from tagline.errors import UnknownCustomer
 from tagline.registry.schema import Release
 from tagline.serve.reasons import Reason, reason_of
 from tagline.serve.released import wanted_release
@@ -130,7 +130,7 @@ class ProfileReader:
         if row is None and release.id not in self._store.stored():
             row = row_in_files(self._deployment.engine, release, customer_id)
         if row is None:
-            raise TaglineError(
+            raise UnknownCustomer(
                 f"unknown customer {customer_id!r} in release {release.id} as of "
                 f"{release.as_of.isoformat()}. List customers with "
                 "`tagline audience true --ids`."

@@ -69,6 +69,20 @@ class ProfileStore:
         )
         return None if values is None else dict(zip(self._names(release_id), values, strict=True))
 
+    def ids_from(self, release_id: int, prefix: str, limit: int) -> list[str]:
+        """The first customers of a release whose id begins with `prefix`, in order of ids.
+
+        It walks the primary key from `prefix` on; a release that is not here has none.
+        """
+        statement = text(
+            "select customer_id from profiles where release_id = :release"
+            " and customer_id >= :prefix order by customer_id limit :limit"
+        )
+        values = {"release": release_id, "prefix": prefix, "limit": limit}
+        with self.engine.connect() as connection:
+            found = connection.execute(statement, values).scalars()
+            return [each for each in found if each.startswith(prefix)]
+
     def stored(self) -> tuple[int, ...]:
         """The ids of the releases that are here, the latest stored first."""
         with self.engine.connect() as connection:

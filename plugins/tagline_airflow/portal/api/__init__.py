@@ -1,0 +1,1 @@
+"""The portal's JSON API, a module per subject."""
