@@ -9,6 +9,7 @@ from tagline.definitions import (
     AnyTag,
     BusinessDefinition,
     DataType,
+    Expectation,
     ModelDefinition,
     ModelTag,
     Source,
@@ -17,6 +18,7 @@ from tagline.definitions import (
     ThemeDefinition,
 )
 from tagline.definitions.files import DefinitionFile, Location
+from tagline.definitions.source import FileTable
 from tagline.errors import ExpressionError, Fault, did_you_mean
 from tagline.expressions import Scope, parse_condition
 from tagline.meaning import literal_fits
@@ -80,14 +82,7 @@ def check_table(
                 faults.append(file.fault(place, message))
         if column in ("valid_at", "loaded_at", "customer_bucket", "as_of"):
             faults.append(file.fault(("columns", column), f"{column!r} is kept for Tagline"))
-    for index, rule in enumerate(table.expectations):
-        place = ("expectations", index, "column")
-        if rule.column is not None:
-            faults += _unknown(file, place, "column", rule.column, columns)
-        for argument, value in rule.with_.items():
-            place = ("expectations", index, "with", argument)
-            for named in _columns_named(argument, value):
-                faults += _unknown(file, place, "column", named, columns)
+    faults += _check_expectations(file, ("expectations",), table.expectations, table)
     if name in names.derived:
         faults += _lacking(names.derived[name], table, f"tables/{name}.yaml", derived=True)
     elif any(kind in ("sources", "derived") for kind, _ in names.broken):
@@ -96,6 +91,22 @@ def check_table(
         faults.append(
             file.fault((), f"no source feeds {name} and there is no sql/derived/{name}.sql")
         )
+    return faults
+
+
+def _check_expectations(
+    file: DefinitionFile, place: Location, rules: Iterable[Expectation], table: TableDefinition
+) -> list[Fault]:
+    """The columns that expectations of a table name."""
+    faults: list[Fault] = []
+    for index, rule in enumerate(rules):
+        if rule.column is not None:
+            where: Location = (*place, index, "column")
+            faults += _unknown(file, where, "column", rule.column, table.columns)
+        for argument, value in rule.with_.items():
+            for named in _columns_named(argument, value):
+                where = (*place, index, "with", argument)
+                faults += _unknown(file, where, "column", named, table.columns)
     return faults
 
 
@@ -131,6 +142,8 @@ def check_source(file: DefinitionFile, name: str, source: Source, names: Names) 
             kind = definition.columns.get(definition.time, DataType.TIMESTAMP)
             if kind not in (DataType.TIMESTAMP, DataType.DATE):
                 faults.append(file.fault(place, f"column {definition.time} is {kind.value}"))
+        if isinstance(definition, FileTable):
+            faults += _check_files(file, ("tables", table), definition)
     for table in source.feeds:
         place = ("feeds", table)
         faults += _unknown(file, place, "table", table, names.known("tables"))
@@ -145,6 +158,27 @@ def check_source(file: DefinitionFile, name: str, source: Source, names: Names) 
         if fed == name and table not in source.feeds:
             message = f"sql/sources/{name}/{table}.sql is not used: add {table} to feeds"
             faults.append(file.fault(("feeds",), message))
+    return faults
+
+
+def _check_files(file: DefinitionFile, place: Location, table: FileTable) -> list[Fault]:
+    """Names in a file table's aliases, accepted types and file column."""
+    faults: list[Fault] = []
+    taken = dict.fromkeys(table.columns, "a column")
+    for field in ("aliases", "accepts"):
+        for column in getattr(table, field):
+            faults += _unknown(file, (*place, field, column), "column", column, table.columns)
+    for column, names in table.aliases.items():
+        for index, name in enumerate(names):
+            if name in taken:
+                message = f"{name!r} is already {taken[name]}: a name stands for one column"
+                faults.append(file.fault((*place, "aliases", column, index), message))
+            taken[name] = f"an alias of {column}"
+    if table.file_column is not None:
+        where: Location = (*place, "file_column")
+        faults += _unknown(file, where, "column", table.file_column, table.columns)
+        if table.columns.get(table.file_column, DataType.TEXT) is not DataType.TEXT:
+            faults.append(file.fault(where, f"column {table.file_column} is not a text"))
     return faults
 
 
@@ -202,6 +236,10 @@ def check_business(file: DefinitionFile, business: BusinessDefinition, names: Na
         faults += _unknown(file, ("tags", index), "tag or theme", tag, known)
     for index, model in enumerate(business.models):
         faults += _unknown(file, ("models", index), "model", model, names.known("models"))
+    for name, rules in business.expectations.items():
+        faults += _unknown(file, ("expectations", name), "table", name, names.known("tables"))
+        if name in names.tables:
+            faults += _check_expectations(file, ("expectations", name), rules, names.tables[name])
     for name, values in business.standards.items():
         faults += _unknown(file, ("standards", name), "standard", name, names.standards)
         for index, dated in enumerate(values):

@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,9 @@ def _over_rows(
     found: dict[str, Relation] = {}
     for name, columns in compiled.tables.items():
         types = column_types(catalog, name, columns)
-        found[name] = _relation(folder / f"{name}.parquet", types, stored.get(name, []))
+        found[name] = _relation(
+            folder / f"{name}.parquet", types, stored.get(name, []), catalog.zone
+        )
         if name in compiled.superseded:
             keys = (*catalog.tables[name].key, "valid_at", "loaded_at", "until_at", "recorded_at")
             found[f"{name}__superseded"] = Relation((), column_types(catalog, name, keys))
@@ -132,11 +134,13 @@ def _over_tags(
         rows.append(row)
     types = {"customer_id": DataType.TEXT}
     types |= {slug: catalog.tags[slug].definition.type for slug in tag.reads}
-    found = {"given": _relation(folder / "given.parquet", types, rows)}
+    found = {"given": _relation(folder / "given.parquet", types, rows, catalog.zone)}
     return _fetch(engine, compile_over(catalog, as_of, tag), found)
 
 
-def _relation(path: Path, types: Mapping[str, DataType], rows: Sequence[Any]) -> Relation:
+def _relation(
+    path: Path, types: Mapping[str, DataType], rows: Sequence[Any], zone: tzinfo
+) -> Relation:
     import pyarrow
     import pyarrow.parquet
 
@@ -150,14 +154,15 @@ def _relation(path: Path, types: Mapping[str, DataType], rows: Sequence[Any]) ->
         DataType.TEXT_LIST: pyarrow.list_(pyarrow.string()),
     }
     columns = {
-        name: pyarrow.array([_stored_value(name, kind, row) for row in rows], arrow[kind])
+        name: pyarrow.array([_stored_value(name, kind, row, zone) for row in rows], arrow[kind])
         for name, kind in types.items()
     }
     pyarrow.parquet.write_table(pyarrow.table(columns), path)
     return Relation((str(path),), dict(types))
 
 
-def _stored_value(name: str, kind: DataType, row: Mapping[str, Any]) -> Any:
+def _stored_value(name: str, kind: DataType, row: Mapping[str, Any], zone: tzinfo) -> Any:
+    """A value of an example as it is stored; a time without an offset is the business's."""
     value = row.get(name)
     if name in ("valid_at", "loaded_at"):
         return BEGINNING
@@ -166,7 +171,7 @@ def _stored_value(name: str, kind: DataType, row: Mapping[str, Any]) -> Any:
     if kind is DataType.TIMESTAMP and isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
     if isinstance(value, datetime) and value.tzinfo is None:
-        value = value.replace(tzinfo=UTC)
+        value = value.replace(tzinfo=zone)
     if kind is DataType.DATE and isinstance(value, str):
         value = date.fromisoformat(value)
     if kind is DataType.TEXT and value is not None:

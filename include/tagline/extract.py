@@ -18,6 +18,7 @@ from tagline.engines.duckdb import local_engine
 from tagline.errors import NoData, TaglineError, UnknownName
 from tagline.loads import covered, interval_of, loads_of, merged, newest_parts, parts_sql, without
 from tagline.registry.schema import Load
+from tagline.revised import Revised, find_revised, last_state, save_state
 from tagline.sources import Interval, SourceReader, open_source
 from tagline.sources.delivery import Delivery, column_types, deliver, digest_sql, digest_text
 
@@ -34,6 +35,7 @@ class TableExtract:
     loads: tuple[int, ...] = ()  # new loads; none when all that was read is already there
     new_columns: tuple[str, ...] = ()  # kept in raw, read by nothing
     quarantined: dict[str, int] = field(default_factory=dict)
+    revised_days: tuple[str, ...] = ()  # before the last day, with late, changed or lost rows
     watermark_at: str | None = None
     seconds: float = 0.0
 
@@ -67,8 +69,10 @@ def extract(
 ) -> ExtractReport:
     """Load what the lake lacks of each source table up to as_of, and the last day afresh.
 
-    A table that fails stops no other table; the failures are raised together at the end. Of
-    rows that are already there nothing is written.
+    Earlier days are compared with the source where it may have revised them: when files have
+    come or changed since they were read last, and within the table's `late_by`. A table that
+    fails stops no other table; the failures are raised together at the end. Of rows that are
+    already there nothing is written.
     """
     made: dict[str, TableExtract] = {}
     failures: list[TaglineError] = []
@@ -148,23 +152,34 @@ class _Extraction:
         source, table = _split(self.deployment.catalog, self.name)
         reader = open_source(self.deployment.catalog, source)
         with self.deployment.registry.lock(f"extract:{self.name}"):
-            wanted = list(again) or self._wanted(source, table, reader)
+            if again or self._definition(source, table).time is None:
+                made = [self._read(source, table, reader, part, loads) for part in again or [None]]
+                return self._follow(source, table, made)
+            state = reader.state(table)
+            wanted, revised = self._wanted(source, table, reader, state)
             made = [self._read(source, table, reader, part, loads) for part in wanted]
-            return self._follow(source, table, made)
+            save_state(self.deployment, source, table, state, self.at)
+            return self._follow(source, table, made, revised)
 
-    def _wanted(self, source: str, table: str, reader: SourceReader) -> Sequence[Interval | None]:
-        """The gaps up to as_of with the last business day afresh; or one snapshot."""
+    def _wanted(
+        self, source: str, table: str, reader: SourceReader, state: dict[str, str] | None
+    ) -> tuple[list[Interval], Revised]:
+        """The gaps up to as_of, the last business day afresh, and what was revised."""
         catalog = self.deployment.catalog
         definition = self._definition(source, table)
-        if definition.time is None:
-            return [None]
         start = catalog.midnight(catalog.definition.starts_on)
         last = catalog.midnight(catalog.day(self.as_of - timedelta(microseconds=1)))
         with self.deployment.registry.session() as session:
             there = covered(loads_of(session, source, table), definition.idle, catalog.midnight)
         gaps = without([Interval(start, self.as_of)], there)
         own = [Interval(max(last, start), self.as_of)]
-        return [part for each in merged([*gaps, *own]) for part in reader.delivered(table, each)]
+        doubtful = without(there, own)
+        if state == last_state(self.deployment, source, table):
+            late = Interval(last - definition.late_by, last)
+            doubtful = without([late], without([late], doubtful))
+        revised = find_revised(self.deployment, source, table, reader, doubtful)
+        parts = merged([*gaps, *own, *revised.intervals])
+        return [part for each in parts for part in reader.delivered(table, each)], revised
 
     def _read(
         self,
@@ -279,7 +294,13 @@ class _Extraction:
         origin = quarantine.Origin(source, self.run_id, load_id, self.at)
         quarantine.add(self.deployment, quarantine.table_name(self.name), refused, origin)
 
-    def _follow(self, source: str, table: str, made: Sequence[TableExtract]) -> TableExtract:
+    def _follow(
+        self,
+        source: str,
+        table: str,
+        made: Sequence[TableExtract],
+        revised: Revised | None = None,
+    ) -> TableExtract:
         """Bring the Iceberg table in line with the loads, also those of a killed attempt."""
         with self.deployment.registry.session() as session:
             files = [file for load in loads_of(session, source, table) for file in load.files]
@@ -297,6 +318,7 @@ class _Extraction:
             loads=tuple(load for each in made for load in each.loads),
             new_columns=new,
             quarantined=quarantined,
+            revised_days=tuple(day.isoformat() for day in revised.days) if revised else (),
             watermark_at=max((e.watermark_at for e in made if e.watermark_at), default=None),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -21,6 +21,7 @@ from tagline.definitions import (
     AnyTag,
     BusinessDefinition,
     DataType,
+    Expectation,
     ModelDefinition,
     ModelTag,
     Source,
@@ -231,6 +232,7 @@ def _serve(
         if name in project.tables and name not in has and set(sql.tables) <= has
     }:
         has |= more
+    absent = _absent(project, sources)
     unavailable: dict[str, str] = {}
     kept: dict[str, Tag] = {}
     wanted = _wanted(definition, tags)
@@ -238,8 +240,9 @@ def _serve(
         lacking = next((other for other in tag.reads if other in unavailable), None)
         if slug not in wanted:
             continue
-        if tag.table is not None and tag.table not in has:
-            unavailable[slug] = f"{business} has no table {tag.table}"
+        gap = _gap(project, tag, has, absent)
+        if gap is not None:
+            unavailable[slug] = f"{business} has no {gap}"
         elif isinstance(tag.definition, ModelTag) and tag.definition.model not in definition.models:
             unavailable[slug] = f"{business} does not use model {tag.definition.model}"
         elif lacking is not None:
@@ -254,7 +257,11 @@ def _serve(
         business=business,
         definition=definition,
         sources=sources,
-        tables={name: table for name, table in project.tables.items() if name in has},
+        tables={
+            name: _expecting(table, definition.expectations.get(name, ()))
+            for name, table in project.tables.items()
+            if name in has
+        },
         derived={name: sql for name, sql in project.derived.items() if name in has},
         labels=project.labels,
         tags=kept,
@@ -265,6 +272,44 @@ def _serve(
         table_digests=table_digests,
         lacking={slug: tags[slug] for slug in unavailable},
     )
+
+
+def _expecting(table: TableDefinition, own: tuple[Expectation, ...]) -> TableDefinition:
+    """A table with the expectations that a business has of it beside everybody's."""
+    expectations = (*table.expectations, *own)
+    return table.model_copy(update={"expectations": expectations}) if own else table
+
+
+def _absent(project: _Project, sources: Mapping[str, Source]) -> dict[str, set[str]]:
+    """The columns of each table that none of the sources that fill it knows."""
+    found: dict[str, set[str]] = {}
+    for name, source in sources.items():
+        for table in source.feeds:
+            sql = project.feeds.get((name, table))
+            if sql is not None and table in project.tables:
+                lacking = set(project.tables[table].columns) - set(sql.columns)
+                found[table] = found.get(table, lacking) & lacking
+    return found
+
+
+def _gap(
+    project: _Project, tag: Tag, has: Collection[str], absent: Mapping[str, Collection[str]]
+) -> str | None:
+    """The table or column that a tag is made from and that the business does not have."""
+    if tag.table is None:
+        return None
+    if tag.table not in has:
+        return f"table {tag.table}"
+    columns = project.tables[tag.table].columns
+    parts = (tag.meaning.value, tag.meaning.where, tag.meaning.by, tag.meaning.pick)
+    for name in sorted({name for part in parts if part for name in part.names}):
+        alias, _, column = name.rpartition(".")
+        table = (columns[f"{alias}_id"].references or "") if alias else tag.table
+        if table not in has:
+            return f"table {table}"
+        if column in absent.get(table, ()):
+            return f"column {table}.{column}"
+    return None
 
 
 def _wanted(definition: BusinessDefinition, tags: Mapping[str, Tag]) -> set[str]:

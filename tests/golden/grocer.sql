@@ -148,9 +148,11 @@ orders_statistics AS NOT MATERIALIZED (
     COUNT(*) FILTER(WHERE "r"."status" = 'placed') AS "order_count_total",
     SUM(CASE WHEN DATE_DIFF('DAY', CAST(MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at")) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) <= 45 THEN 1 ELSE -1 END) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') / NULLIF(COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed'), 0) AS "order_trend",
     DATE_DIFF('DAY', CAST(MAX(MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) FILTER(WHERE "r"."status" = 'placed') AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "recency_days",
+    CAST(SUM(CAST(CASE WHEN "r"."status" = 'returned' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)) AS DOUBLE) / NULLIF(CAST(SUM(CAST(CASE WHEN "r"."status" = 'placed' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)) AS DOUBLE), 0) AS "return_share_365d",
     AVG(CAST(CASE WHEN DATE_PART('isodow', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) >= 6 THEN 1 ELSE 0 END AS DOUBLE)) FILTER(WHERE "r"."status" = 'placed') AS "weekend_share",
     COUNT(*) FILTER(WHERE "r"."status" = 'placed') AS matched_1,
-    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS matched_2
+    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS matched_2,
+    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)) AS matched_3
   FROM orders_rows AS r
   GROUP BY r.customer_id
 ),
@@ -238,6 +240,7 @@ wide_0 AS MATERIALIZED (
     CAST(COALESCE(orders_statistics."order_count_total", 0) AS BIGINT) AS "order_count_total",
     CAST(CASE WHEN COALESCE(orders_statistics.matched_2, 0) > 0 THEN orders_statistics."order_trend" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "order_trend",
     CAST(orders_statistics."recency_days" AS BIGINT) AS "recency_days",
+    CAST(CASE WHEN COALESCE(orders_statistics.matched_3, 0) > 0 THEN orders_statistics."return_share_365d" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "return_share_365d",
     CAST(CASE WHEN COALESCE(orders_statistics.matched_1, 0) > 0 THEN orders_statistics."weekend_share" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "weekend_share"
   FROM customers_rows AS p
   LEFT JOIN customers_extractions ON customers_extractions.customer_id = p.customer_id
@@ -270,6 +273,8 @@ wide_1 AS MATERIALIZED (
     CAST(CASE "is_dormant__case" WHEN 0 THEN TRUE WHEN 1 THEN FALSE ELSE CAST(NULL AS BOOLEAN) END AS BOOLEAN) AS "is_dormant",
     CAST(CASE WHEN "w"."order_gap_mean_days" IS NULL THEN 0 WHEN "w"."recency_days" > 2.0 * "w"."order_gap_mean_days" THEN 1 ELSE 2 END AS BIGINT) AS "is_overdue__case",
     CAST(CASE "is_overdue__case" WHEN 0 THEN CAST(NULL AS BOOLEAN) WHEN 1 THEN TRUE ELSE FALSE END AS BOOLEAN) AS "is_overdue",
+    CAST(CASE WHEN "w"."order_amount_median_365d" >= 1000 THEN 0 WHEN NOT "w"."order_amount_median_365d" IS NULL THEN 1 ELSE 2 END AS BIGINT) AS "is_wholesale__case",
+    CAST(CASE "is_wholesale__case" WHEN 0 THEN TRUE WHEN 1 THEN FALSE ELSE CAST(NULL AS BOOLEAN) END AS BOOLEAN) AS "is_wholesale",
     CAST(CASE WHEN "w"."has_kids" THEN 0 WHEN "w"."age_band" IN ('19-24', '25-34') THEN 1 WHEN "w"."age_band" IN ('35-44', '45-54') THEN 2 WHEN "w"."age_band" IN ('55-64', '65+') THEN 3 ELSE 4 END AS BIGINT) AS "life_stage__case",
     CAST(CASE "life_stage__case" WHEN 0 THEN 'family' WHEN 1 THEN 'young' WHEN 2 THEN 'middle' WHEN 3 THEN 'senior' ELSE CAST(NULL AS TEXT) END AS VARCHAR) AS "life_stage"
   FROM wide_0 AS w
@@ -334,6 +339,7 @@ SELECT
   "private_label_share_365d",
   "product_count_365d",
   "recency_days",
+  "return_share_365d",
   "tenure_days",
   "top_categories_365d",
   "top_department",
@@ -349,6 +355,8 @@ SELECT
   "is_dormant__case",
   "is_overdue",
   "is_overdue__case",
+  "is_wholesale",
+  "is_wholesale__case",
   "life_stage",
   "life_stage__case",
   "monetary_rank",

@@ -98,6 +98,7 @@ def test_a_line_carries_its_order_its_customer_and_its_discounts(source_sql: Run
     assert found == {
         "order_id": "1001",
         "product_id": "50",
+        "line": "1",
         "customer_key": "7",
         "ordered_at": at(2, 10),
         "status": "placed",

@@ -22,6 +22,7 @@ ACTIVE_DAYS = 30
 NEW_CUSTOMER_DAYS = 30
 OVERDUE_FACTOR = 2.0
 LARGE_ORDER = 100
+WHOLESALE_ORDER = 1000
 HIGH_DISCOUNT = 0.2
 LOW_DISCOUNT = 0.1
 RESPONSIVE = 0.25
@@ -301,6 +302,15 @@ TAGS: dict[str, Callable[[Facts], pd.Series]] = {
     "order_amount_max": lambda f: f.baskets.groupby("household_id")["amount"].max(),
     "large_order_count_365d": lambda f: f.all_of(
         sizes(f.last(f.baskets[f.baskets["amount"].round(2) >= LARGE_ORDER], 365)), 0
+    ),
+    "return_share_365d": lambda f: f.all_of(  # this shop has no returns
+        0.0
+        * f.last(f.baskets, 365).groupby("household_id")["amount"].sum()
+        / f.last(f.baskets, 365).groupby("household_id")["amount"].sum()
+    ),
+    "is_wholesale": lambda f: f.rule(
+        lambda usual: None if usual is None else usual >= WHOLESALE_ORDER,
+        "order_amount_median_365d",
     ),
     "order_amount_mean": mean_of("amount"),
     "order_amount_median_365d": lambda f: f.all_of(

@@ -181,7 +181,7 @@ def expected(
         "order_count_90d": len(recent),
         "order_amount_90d": round(sum(row["amount"] for row in recent), 2),
         "order_amount_mean": sum(row["amount"] for row in placed) / len(placed) if placed else None,
-        "order_gap_last_days": gap.total_seconds() / 86400 if gap is not None else None,
+        "order_gap_last_days": round(gap.total_seconds() / 86400, 6) if gap is not None else None,
         "last_order_date": last.date() if last else None,
         "active_days_90d": len({row["ordered_at"].date() for row in recent}),
     }

@@ -26,7 +26,8 @@ FILES = sorted(
     if path.suffix == ".yaml"
 )
 FREE_KEYS = re.compile(  # maps whose keys are the author's own names
-    r"^(tables|columns|feeds|dimensions|standards)\.[^.]+$|\.columns\.[^.]+$|\.rows\.\d+\.|\.tags\."
+    r"^(tables|columns|feeds|dimensions|standards|expectations)\.[^.]+$"
+    r"|\.(columns|aliases|accepts)\.[^.]+$|\.rows\.\d+\.|\.tags\."
 )
 
 

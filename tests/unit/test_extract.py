@@ -66,14 +66,14 @@ def test_the_same_content_again_writes_nothing(kiosk: Kiosk) -> None:
 
 
 @pytest.mark.slow
-def test_a_changed_day_is_loaded_again_and_an_older_one_is_not_looked_at(kiosk: Kiosk) -> None:
+def test_the_changed_days_of_a_changed_file_are_loaded_again_and_no_others(kiosk: Kiosk) -> None:
     kiosk.sales(*SALES)
     kiosk.extract(day(5))
     kiosk.sales(SALES[0].replace("ann", "bob"), *SALES[1:3], "4,eve,9,2017-01-04 20:00:00")
-    kiosk.extract(day(5))
-    assert loads(kiosk) == [(day(1), day(5), 4), (day(4), day(5), 1)]
-    kiosk.extract(day(2))
-    assert loads(kiosk)[2:] == [(day(1), day(2), 1)]
+    made = kiosk.extract(day(5))["till.sales"]
+    assert made.revised_days == ("2017-01-01",)
+    assert loads(kiosk) == [(day(1), day(5), 4), (day(1), day(2), 1), (day(4), day(5), 1)]
+    assert kiosk.extract(day(2))["till.sales"].loads == ()
     assert raw_rows(kiosk, "sales") == 6
 
 

@@ -391,3 +391,58 @@ def test_types_of_engine_and_arrow_are_matched() -> None:
     assert not fits("TIMESTAMP", DataType.DATE)
     assert engine_type(pyarrow.list_(pyarrow.string())) == "VARCHAR[]"
     assert engine_type(pyarrow.timestamp("ns")) == "TIMESTAMP"
+
+
+# Files of one table that differ
+
+DIFFERING = {
+    "path": "*.parquet",
+    "time": "at",
+    "columns": {**COLUMNS, "file": "text"},
+    "aliases": {"id": ["Number", "No"], "n": ["Amount"]},
+    "accepts": {"id": ["number"], "at": ["text"]},
+    "file_column": "file",
+}
+
+
+def a_file(path: Path, **columns: list[Any]) -> None:
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)
+
+
+def read_differing(folder: Path) -> Reading:
+    reader = FileReader("s", a_source(str(folder), DIFFERING), a_catalog(folder))
+    return Reading(reader, folder / "work", Interval(day(1), day(5)), day(5))
+
+
+def test_files_with_other_names_and_types_are_one_table(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    naive = datetime(2017, 1, 2, 3)
+    a_file(tmp_path / "one.parquet", Number=[1], Amount=[1.5], at=["2017-01-02 03:00:00"])
+    a_file(tmp_path / "two.parquet", No=[2.0], n=[2.5], at=[naive])
+    found = read_differing(tmp_path)
+    at = naive.replace(tzinfo=UTC)
+    assert found.kept == [(1, 1.5, at, "one.parquet"), (2, 2.5, at, "two.parquet")]
+    assert found.refused == []
+
+
+def test_a_value_that_an_accepted_type_cannot_give_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    a_file(tmp_path / "one.parquet", No=[float(n) for n in range(40)], n=[1] * 40, at=[day(2)] * 40)
+    a_file(tmp_path / "two.parquet", No=[2.5], n=[2.5], at=["2017-01-02 03:00:00"])
+    found = read_differing(tmp_path)
+    assert len(found.kept) == 40
+    assert [reason for reason, *_ in found.refused] == ["unparsable_id"]
+
+
+def test_a_type_that_is_not_accepted_stops_the_table(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    a_file(tmp_path / "one.parquet", id=[1], n=["many"], at=[day(2)])
+    with pytest.raises(SourceChanged, match="n is VARCHAR, declared number"):
+        read_differing(tmp_path)
+
+
+def test_two_names_of_one_column_in_a_file_stop_the_table(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    a_file(tmp_path / "one.parquet", Number=[1], No=[2], n=[1.0], at=[day(2)])
+    with pytest.raises(SourceChanged, match="'Number' and 'No' are both id"):
+        read_differing(tmp_path)

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 
 def releases(context: Context, as_json: Json = False) -> None:
     """List all releases, the newest day first."""
+    from tagline.outdated import outdated
+
     with deployment(context) as opened:
         live = opened.registry.live()
-        listed = [_summary(found, live) for found in opened.registry.releases()]
+        touched = {each.release: each.touched_at.isoformat() for each in outdated(opened)}
+        listed = [
+            _summary(found, live) | {"outdated_from": touched.get(found.id)}
+            for found in opened.registry.releases()
+        ]
     if as_json:
         answer_json({"live": live.id if live else None, "releases": listed})
         return
@@ -50,6 +56,9 @@ def releases(context: Context, as_json: Json = False) -> None:
     ]
     columns = ("release", "as of", "status", "customers", "tags", "withheld", "gate", "made", "run")
     answer_table(columns, rows)
+    late = sorted(each["as_of"][:10] for each in listed if each["outdated_from"])
+    if late:
+        answer(f"touched by rows that came later, run again to renew: {', '.join(late)}")
 
 
 def rollback(

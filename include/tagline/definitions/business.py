@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from tagline.definitions.source import TimeZoneName
+from tagline.definitions.table import Expectation
 from tagline.definitions.types import DataType, Definition, Names, Sentence, Slug
 
 
@@ -52,6 +53,8 @@ class BusinessDefinition(Definition):
     tags: tuple[Slug, ...] | None = None  # none: every tag whose tables it has
     models: tuple[Slug, ...] = ()
     standards: dict[Slug, tuple[DatedValue, ...]] = Field(default_factory=dict)  # its own values
+    expectations: dict[Slug, tuple[Expectation, ...]] = Field(default_factory=dict)
+    """What it expects of its tables' rows, beside what every business expects of them."""
     starts_on: date  # the first business day that sources are asked for
     ends_on: date | None = None  # of a closed, historical data set: no day after it is scheduled
     demo: Demo | None = None

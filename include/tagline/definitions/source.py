@@ -30,16 +30,28 @@ class SourceTable(Definition):
 
     columns: dict[str, DataType] = Field(min_length=1)
     time: str | None = None
+    late_by: Duration = Field(  # rows may still come, change or go this long before the last day
+        default="0 days", validate_default=True
+    )
     idle: Duration = Field(  # a day is covered when rows reach within this of its end
         default="6 hours", validate_default=True
     )
 
 
 class FileTable(SourceTable):
-    """A table in files: `path` under the source's location, may hold `*` or `{date}`."""
+    """A table in files: `path` under the source's location, may hold `*` or `{date}`.
+
+    Files of one table may differ: `aliases` are other names that files give a column, `accepts`
+    other types that they store it as; each value is then cast, and one that does not fit goes to
+    quarantine as unparsable. `file_column` is a declared text column that no file has: it holds
+    the name of the row's file.
+    """
 
     path: str = Field(min_length=1)
     format: Literal["parquet", "csv"] | None = None  # by the file's ending when not given
+    aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    accepts: dict[str, tuple[DataType, ...]] = Field(default_factory=dict)
+    file_column: str | None = None
 
 
 class SqlTable(SourceTable):

@@ -65,6 +65,7 @@ class DuckDBEngine:
         )
         try:
             connection.execute(f"SET TimeZone = {literal(timezone)}")
+            connection.execute("SET enable_progress_bar = false")  # stdout is for results
             connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
             connection.execute(f"SET allowed_directories = [{', '.join(map(literal, folders))}]")
             connection.execute("SET enable_external_access = false")

@@ -69,6 +69,16 @@ class Load(Base):
     __table_args__ = (Index("loads_of_table", "source", "table_name", "loaded_at"),)
 
 
+class SourceState(Base):
+    """What the files of a source table were when it was read last: version by name."""
+
+    __tablename__ = "source_states"
+    source: Mapped[str] = mapped_column(primary_key=True)
+    table_name: Mapped[str] = mapped_column(primary_key=True)
+    files: Mapped[dict[str, Any]]
+    seen_at: Mapped[datetime]
+
+
 class Cleaning(Base):
     """A load that was cleaned into a canonical table, with what came of it."""
 

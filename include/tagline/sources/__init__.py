@@ -51,6 +51,9 @@ class SourceReader(Protocol):
     def delivered(self, table: str, wanted: Interval) -> list[Interval]:
         """The parts of the interval that can be read now, in order."""
 
+    def state(self, table: str) -> dict[str, str] | None:
+        """What tells a delivery from the next: per file its version; None where unknown."""
+
     def read(
         self, table: str, interval: Interval | None, as_of: datetime, scratch: Path
     ) -> AbstractContextManager[Incoming]:

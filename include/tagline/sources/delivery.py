@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from tagline.casting import cast_sql, fits, unfit_sql
+from tagline.casting import cast_sql, unfit_sql
 from tagline.definitions.types import DataType
-from tagline.engines import identifier, literal
-from tagline.engines.duckdb import DuckDBEngine, appearing_whole, copy_to_parquet
-from tagline.errors import QuarantineLimitExceeded, SourceChanged
+from tagline.engines import Relation, identifier, literal
+from tagline.engines.duckdb import (
+    DuckDBEngine,
+    appearing_whole,
+    copy_to_parquet,
+    relation_sql,
+)
+from tagline.errors import QuarantineLimitExceeded
 from tagline.sources import Incoming, Interval
+from tagline.sources.shapes import FILE, show
 from tagline.sources.text import LINE, RAW, REASON
 
 LIMIT = 0.05  # largest share of rows that a source may deliver wrong for one reason
 LOADED_AT = "_loaded_at"
-STAGED = ".parquet"  # ending of the staged copy of a text file
-_FILE = "_file"
-_NOT_DATA = frozenset((_FILE, "filename", LINE, REASON, RAW))
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,7 @@ def deliver(
         rejected = f"{written}.refused"
         stack.callback(Path(rejected).unlink, missing_ok=True)
         connection = stack.enter_context(engine.open([*incoming.files, written, rejected]))
-        _show(connection, incoming)
-        columns = _columns(connection, incoming)
+        columns = _columns(incoming, show(connection, incoming))
         rows = copy_to_parquet(connection, _kept_sql(columns, interval, at), written)
         scan = _scan(connection, columns, interval, incoming.exact, at)
         if scan.refused:
@@ -102,6 +103,48 @@ def deliver(
     )
 
 
+def compare_days(
+    engine: DuckDBEngine,
+    incoming: Incoming,
+    loaded: str,
+    relations: Mapping[str, Relation],
+    timezone: str,
+) -> list[tuple[date, bool]]:
+    """Each day that has rows, and whether those found differ from those of the query `loaded`.
+
+    The time of each side is cut into days of the time zone; `loaded` has the declared columns.
+    """
+    time = incoming.definition.time
+    assert time is not None
+    names = list(incoming.definition.columns)
+    files = {file for relation in relations.values() for file in relation.files}
+    with engine.open([*incoming.files, *sorted(files)]) as connection:
+        columns = _columns(incoming, show(connection, incoming))
+        for name, relation in relations.items():
+            view = relation_sql(connection, relation)
+            connection.execute(f"CREATE TEMP VIEW {identifier(name)} AS {view}")
+        found = ", ".join(f"{cast} AS {identifier(name)}" for name, cast in columns.casts.items())
+        kept = f"SELECT {found} FROM incoming WHERE {columns.reason} IS NULL"
+        rows = connection.execute(
+            f"WITH f AS ({_daily_sql(names, time, timezone, kept)}), "
+            f"l AS ({_daily_sql(names, time, timezone, loaded)}) "
+            "SELECT coalesce(f.day, l.day) AS day, "
+            "(f.rows, f.total, f.mix) IS DISTINCT FROM (l.rows, l.total, l.mix) "
+            "FROM f FULL JOIN l ON f.day = l.day ORDER BY 1"
+        ).fetchall()
+    return [(row[0], bool(row[1])) for row in rows]
+
+
+def _daily_sql(names: list[str], time: str, timezone: str, rows: str) -> str:
+    row = f"hash({', '.join(identifier(name) for name in names)})"
+    moment = f"CAST({identifier(time)} AS TIMESTAMPTZ)"
+    return (
+        f"SELECT CAST(timezone({literal(timezone)}, {moment}) AS DATE) AS day, "
+        f"count(*) AS rows, sum({row}) AS total, bit_xor(hash({row})) AS mix "
+        f"FROM ({rows}) AS r GROUP BY 1"
+    )
+
+
 def digest_sql(columns: list[str], source: str) -> str:
     """A query of one row that says what rows a table holds, whatever their order."""
     row = f"hash({', '.join(identifier(name) for name in columns)})"
@@ -114,41 +157,7 @@ def digest_text(row: tuple[object, ...] | None) -> str:
     return "-".join(str(value or 0) for value in row)
 
 
-def _show(connection: DuckDBPyConnection, incoming: Incoming) -> None:
-    """The view `incoming`: the rows as found, each with its file, and line and fault if known."""
-    files = ", ".join(literal(file) for file in incoming.files)
-    for file in incoming.files if len(incoming.files) > 1 else ():
-        found = _describe(connection, f"read_parquet({literal(file)})")
-        _require_columns(incoming, found, f" in {_shown_name(file, incoming)}")
-    marks = (
-        ""
-        if incoming.text
-        else (
-            f", CAST(NULL AS BIGINT) AS {LINE}, CAST(NULL AS VARCHAR) AS {REASON}, "
-            f"CAST(NULL AS VARCHAR) AS {RAW}"
-        )
-    )
-    name = "parse_filename(filename)"
-    connection.execute(
-        f"CREATE TEMP VIEW incoming AS SELECT *, "
-        f"{name + f'[:-{len(STAGED) + 1}]' if incoming.text else name} AS {_FILE}{marks} "
-        f"FROM read_parquet([{files}], union_by_name = true, filename = true)"
-    )
-
-
-def _shown_name(file: str, incoming: Incoming) -> str:
-    name = Path(file).name
-    return name.removesuffix(STAGED) if incoming.text else name
-
-
-def _describe(connection: DuckDBPyConnection, source: str) -> dict[str, str]:
-    rows = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-    return {str(row[0]): str(row[1]) for row in rows if row[0] not in _NOT_DATA}
-
-
-def _columns(connection: DuckDBPyConnection, incoming: Incoming) -> _Columns:
-    found = _describe(connection, "incoming")
-    _require_columns(incoming, found, "")
+def _columns(incoming: Incoming, found: Mapping[str, str]) -> _Columns:
     casts: dict[str, str] = {}
     reasons = [f"WHEN {REASON} IS NOT NULL THEN {REASON}"] if incoming.text else []
     for name, kind in incoming.definition.columns.items():
@@ -163,30 +172,6 @@ def _columns(connection: DuckDBPyConnection, incoming: Incoming) -> _Columns:
     reason = f"CASE {' '.join(reasons)} END" if reasons else "CAST(NULL AS VARCHAR)"
     moment = f"CAST({casts[time]} AS TIMESTAMPTZ)" if time else "CAST(NULL AS TIMESTAMPTZ)"
     return _Columns(found, casts, reason, moment)
-
-
-def _require_columns(incoming: Incoming, found: Mapping[str, str], where: str) -> None:
-    declared = incoming.definition.columns
-    unknown = sorted(set(found) - set(declared))
-    lines = []
-    for name, kind in declared.items():
-        if name not in found:
-            close = max(unknown, key=lambda new: _likeness(name, new), default=None)
-            hint = f"; the closest new column is {close!r}" if close else ""
-            lines.append(f"  {name} is missing{where}{hint}")
-        elif not incoming.text and not fits(found[name], kind):
-            lines.append(f"  {name} is {found[name]}{where}, declared {kind}")
-    if lines:
-        raise SourceChanged(
-            f"{incoming.name}: the columns differ from sources/{incoming.source}.yaml:\n"
-            + "\n".join(lines)
-            + "\nNothing was loaded. Correct the declaration (and the SQL files that read it), "
-            "or the source."
-        )
-
-
-def _likeness(one: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, one.lower(), other.lower()).ratio()
 
 
 def _within(moment: str, interval: Interval | None) -> str:
@@ -281,8 +266,8 @@ def _refused_sql(columns: _Columns, interval: Interval | None, incoming: Incomin
             wanted = f"({wanted} OR {outside})"
         else:
             wanted = f"({wanted} AND NOT {outside})"
-    line = f"CASE WHEN {LINE} IS NULL THEN json_object('file', {_FILE}) ELSE "
-    line += f"json_object('file', {_FILE}, 'line', {LINE}) END"
+    line = f"CASE WHEN {LINE} IS NULL THEN json_object('file', {FILE}) ELSE "
+    line += f"json_object('file', {FILE}, 'line', {LINE}) END"
     row = f"CASE WHEN {RAW} IS NULL THEN json_object({pairs}) ELSE json_object('text', {RAW}) END"
     return (
         f"SELECT {reason} AS reason, CAST({line} AS VARCHAR) AS position, "

@@ -18,7 +18,7 @@ from tagline.definitions import FileSource
 from tagline.definitions.source import FileTable
 from tagline.errors import SourceUnavailable, TaglineError, did_you_mean
 from tagline.sources import Incoming, Interval, expand_variables
-from tagline.sources.delivery import STAGED
+from tagline.sources.shapes import STAGED
 from tagline.sources.text import stage_csv
 
 if TYPE_CHECKING:
@@ -50,6 +50,17 @@ class FileReader:
             else:
                 found.append(part)
         return found
+
+    def state(self, table: str) -> dict[str, str] | None:
+        """Name and version of each file; None with `{date}`, whose files are days of their own."""
+        definition = self.definition.tables[table]
+        if _DATE.search(definition.path):
+            return None
+        filesystem, _ = self._filesystem
+        paths = self._list(definition.path)
+        if "file" in _protocols(filesystem):
+            return {Path(path).name: "-".join(map(str, _state(path))) for path in paths}
+        return {PurePosixPath(path).name: str(filesystem.ukey(path)) for path in paths}
 
     @contextmanager
     def read(
@@ -91,7 +102,7 @@ class FileReader:
                 ]
                 for path, staged in zip(local, map(Path, files), strict=True):
                     staged.parent.mkdir(parents=True, exist_ok=True)
-                    stage_csv(path, staged, definition.columns, name)
+                    stage_csv(path, staged, _expected(definition), name)
             yield Incoming(
                 source=self.source,
                 table=table,
@@ -207,6 +218,11 @@ def _format(path: str, name: str) -> Literal["parquet", "csv"]:
         f"{name}: the format of {PurePosixPath(path).name!r} is not known by its ending."
         f"{did_you_mean(ending, ['.parquet', '.csv', '.csv.gz'])} Or declare format: csv."
     )
+
+
+def _expected(definition: FileTable) -> list[str]:
+    """The names by which columns of a text file may be known."""
+    return [*definition.columns, *(name for each in definition.aliases.values() for name in each)]
 
 
 def _split_at_date(path: str) -> tuple[str, str]:

@@ -52,6 +52,10 @@ class SqlReader:
         """The whole interval: a database can always be asked."""
         return [wanted]
 
+    def state(self, table: str) -> dict[str, str] | None:
+        """None: a database does not say whether it has changed; see `late_by`."""
+        return None
+
     @contextmanager
     def read(
         self, table: str, interval: Interval | None, as_of: datetime, scratch: Path

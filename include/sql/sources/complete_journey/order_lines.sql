@@ -2,6 +2,7 @@
 SELECT
   CAST(basket_id AS VARCHAR) AS order_id,
   CAST(product_id AS VARCHAR) AS product_id,
+  '1' AS line,
   CAST(household_id AS VARCHAR) AS customer_key,
   transaction_timestamp AS ordered_at,
   'placed' AS status,
