@@ -236,6 +236,8 @@ def check_business(file: DefinitionFile, business: BusinessDefinition, names: Na
         faults += _unknown(file, ("tags", index), "tag or theme", tag, known)
     for index, model in enumerate(business.models):
         faults += _unknown(file, ("models", index), "model", model, names.known("models"))
+    for name in business.quality:
+        faults += _unknown(file, ("quality", name), "tag", name, names.known("tags"))
     for name, rules in business.expectations.items():
         faults += _unknown(file, ("expectations", name), "table", name, names.known("tables"))
         if name in names.tables:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from tagline.definitions import (
     ThemeDefinition,
 )
 from tagline.definitions.files import DefinitionFile, parse, read_file
+from tagline.definitions.tag import Quality
 from tagline.errors import DefinitionError, Fault, UnknownName, did_you_mean
 from tagline.meaning import Meaning, World, digest, understand, version_of
 from tagline.sqlfiles import SqlFile, parse_sql, unknown_tables
@@ -248,7 +249,8 @@ def _serve(
         elif lacking is not None:
             unavailable[slug] = f"reads {lacking}, which is unavailable: {unavailable[lacking]}"
         else:
-            kept[slug] = tag
+            own = definition.quality.get(slug)
+            kept[slug] = _limited(tag, own) if own else tag
     standards = dict(project.standards)
     for name, values in definition.standards.items():
         standards[name] = standards[name].model_copy(update={"values": values})
@@ -272,6 +274,11 @@ def _serve(
         table_digests=table_digests,
         lacking={slug: tags[slug] for slug in unavailable},
     )
+
+
+def _limited(tag: Tag, own: Quality) -> Tag:
+    """A tag with the limits that a business has for it in place of everybody's."""
+    return replace(tag, definition=tag.definition.model_copy(update={"quality": own}))
 
 
 def _expecting(table: TableDefinition, own: tuple[Expectation, ...]) -> TableDefinition:

@@ -217,16 +217,14 @@ def test_nothing_runs_by_itself_on_days_that_are_over(world: World, live: int) -
         assert runs["total_entries"] == 0
 
 
-def test_a_rollback_serves_the_release_before_within_a_second(
+def test_a_rollback_serves_the_release_before(
     world: World, live: int, first: dict[datetime, Release]
 ) -> None:
     run = world.trigger("customer_tags", (LIVE + ONE_DAY).date())
     assert run["state"] == "success", world.states(run)
     deployment, now = world.deployment, datetime.now(UTC)
     assert profile(deployment, "1", None, now)["as_of"].startswith("2017-12-02")
-    began = time.perf_counter()
     rolled_back = rollback(deployment, "a test of the rollback", "tester", now)
-    assert time.perf_counter() - began < 1
     assert rolled_back.id == live
     shown = profile(deployment, "1", None, now)
     assert shown["release"] == live

@@ -27,3 +27,13 @@ def test_a_business_expects_of_its_tables_what_others_do_not() -> None:
     assert "no_customer" in reasons("gift_shop") - reasons("grocer")
     assert "missing_retail_discount" in reasons("grocer") - reasons("gift_shop")
     assert "negative_amount" in reasons("gift_shop") & reasons("grocer")
+
+
+def test_a_business_has_its_own_limits_where_it_says_so() -> None:
+    def least(business: str, slug: str) -> float:
+        tag = load_catalog(DEFINITIONS, business).tags[slug]
+        return tag.definition.quality.coverage["min"]
+
+    assert least("grocer", "recency_days") == 0.99
+    assert least("gift_shop", "recency_days") == 0.9
+    assert least("gift_shop", "tenure_days") == least("grocer", "tenure_days")

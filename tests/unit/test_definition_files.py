@@ -127,6 +127,7 @@ def test_every_misspelt_key_is_found_with_line_and_right_name(project: Path) -> 
             for place in found
             if isinstance(place[-1], str)
             and not FREE_KEYS.search(shown(place))
+            and not (name.startswith("businesses/") and place[0] == "quality" and len(place) == 2)
             and ".with." not in shown(place)
         ]
         for name, found in all_places(project).items()

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tagline.definitions.source import TimeZoneName
 from tagline.definitions.table import Expectation
+from tagline.definitions.tag import Quality
 from tagline.definitions.types import DataType, Definition, Names, Sentence, Slug
 
 
@@ -55,6 +56,8 @@ class BusinessDefinition(Definition):
     standards: dict[Slug, tuple[DatedValue, ...]] = Field(default_factory=dict)  # its own values
     expectations: dict[Slug, tuple[Expectation, ...]] = Field(default_factory=dict)
     """What it expects of its tables' rows, beside what every business expects of them."""
+    quality: dict[Slug, Quality] = Field(default_factory=dict)
+    """Limits on its values of a tag, in place of the tag's own."""
     starts_on: date  # the first business day that sources are asked for
     ends_on: date | None = None  # of a closed, historical data set: no day after it is scheduled
     demo: Demo | None = None
