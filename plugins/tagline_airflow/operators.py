@@ -171,7 +171,8 @@ def as_of_run(context: Context, catalog: Catalog) -> datetime:
 
 def mark_failed(context: Context) -> None:
     """Enter the failure in the registry; called once the last retry has failed."""
-    _finish(context, "failed", f"{context['ti'].task_id}: {context.get('exception')}")
+    if _started_run(context):
+        _finish(context, "failed", f"{context['ti'].task_id}: {context.get('exception')}")
 
 
 def _finish(context: Context, status: str, reason: str) -> None:
@@ -183,10 +184,15 @@ def _finish(context: Context, status: str, reason: str) -> None:
 
 
 def _known_run(context: Context) -> CoreRun:
-    known = context["ti"].xcom_pull(task_ids="extract.plan", key=_RUN)
+    known = _started_run(context)
     if known is None:
         raise TaglineError("no task extract.plan has started the run; chain extract() first")
-    return CoreRun(known["id"], datetime.fromisoformat(known["as_of"]))
+    return known
+
+
+def _started_run(context: Context) -> CoreRun | None:
+    left = context["ti"].xcom_pull(task_ids="extract.plan", key=_RUN)
+    return CoreRun(left["id"], datetime.fromisoformat(left["as_of"])) if left else None
 
 
 DEFAULTS: dict[str, Any] = {

@@ -13,9 +13,10 @@ from typing import Any
 
 import duckdb
 import pytest
+from sqlalchemy import select
 
 from tagline.deployment import Deployment, open_deployment
-from tagline.registry.schema import Release
+from tagline.registry.schema import Release, Run
 from tagline.release import rollback
 from tagline.serve.profiles import profile
 from tagline.servers.airflow_api import FINISHED
@@ -82,10 +83,14 @@ def world() -> Iterator[World]:
     home = Path(tempfile.mkdtemp(prefix="tl", dir="/tmp"))  # a socket path must be short
     dags = home / "dags"
     shutil.copytree(PROJECT / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
-    (dags / "customer_tags_and_more.py").write_text(with_one_line_more())
+    for name, after, line in (
+        ("customer_tags_and_more", CHECK, MORE),
+        ("customer_tags_refused", EXTRACT, REFUSE),
+    ):
+        (dags / f"{name}.py").write_text(with_one_line_more(name, after, line))
     (dags / "extras.py").write_text(EXTRAS)
     settings = Settings(home=home)
-    known = ("customer_tags", "customer_tags_and_more", "tag_models")
+    known = ("customer_tags", "customer_tags_and_more", "customer_tags_refused", "tag_models")
     try:
         with (
             running(settings, print, known, dags) as stack,
@@ -100,19 +105,27 @@ def world() -> Iterator[World]:
 
 CHECK = '        step("check", "tagline.quality:check"),\n'
 MORE = '        step("count_customers", "extras:count_customers"),\n'
+EXTRACT = "        extract(),\n"
+REFUSE = '        step("refuse", "extras:refuse"),\n'
 EXTRAS = '''
 def count_customers(deployment, run_id, as_of, at):
     """A user's own function: any report, as a list or with as_json()."""
     return [f"customers known to {deployment.catalog.business}"]
+
+
+def refuse(deployment, run_id, as_of, at):
+    """A user's own function that refuses for good."""
+    from tagline.errors import TaglineError
+
+    raise TaglineError("the moon is in the wrong house; wait for a better one")
 '''
 
 
-def with_one_line_more() -> str:
-    """The text of customer_tags with one task added after the check, under another DAG's name."""
+def with_one_line_more(name: str, after: str, line: str) -> str:
+    """The text of customer_tags with one line added after another, under another DAG's name."""
     text = (PROJECT / "dags" / "customer_tags.py").read_text()
-    assert CHECK in text
-    renamed = text.replace('"customer_tags",', '"customer_tags_and_more",')
-    return renamed.replace(CHECK, CHECK + MORE)
+    assert after in text
+    return text.replace('"customer_tags",', f'"{name}",').replace(after, after + line)
 
 
 @pytest.fixture(scope="module")
@@ -199,13 +212,29 @@ def test_a_run_for_a_day_without_data_ends_as_no_data(world: World, live: int, d
     run = world.trigger("customer_tags", day)
     assert run["state"] == "success"
     assert world.states(run)["release"] == {"skipped"}
+    as_of = datetime(day.year, day.month, day.day, tzinfo=UTC)
     with world.deployment.registry.session() as session:
-        from tagline.registry.schema import Run
+        assert list(session.scalars(select(Run.status).filter_by(as_of=as_of))) == ["no_data"]
+    now_live = world.deployment.registry.live()
+    assert now_live is not None
+    assert now_live.id == live
 
-        rows = session.query(Run).filter_by(
-            as_of=datetime(day.year, day.month, day.day, tzinfo=UTC)
-        )
-        assert [row.status for row in rows] == ["no_data"]
+
+def test_a_refusal_fails_the_run_at_once_with_its_reason_and_leaves_live_alone(
+    world: World, live: int
+) -> None:
+    run = world.trigger("customer_tags_refused", LIVE.date() - 2 * ONE_DAY)
+    assert run["state"] == "failed"
+    tasks = world.stack.airflow.tasks("customer_tags_refused", run["dag_run_id"])
+    refused = next(task for task in tasks if task["task_id"] == "refuse")
+    assert (refused["state"], refused["try_number"]) == ("failed", 1)
+    assert "the moon is in the wrong house" in world.stack.airflow.log(refused)
+    with world.deployment.registry.session() as session:
+        rows = session.execute(
+            select(Run.status, Run.reason).filter_by(as_of=LIVE - 2 * ONE_DAY)
+        ).all()
+    assert [row.status for row in rows] == ["failed"]
+    assert rows[0].reason.startswith("refuse: the moon")
     now_live = world.deployment.registry.live()
     assert now_live is not None
     assert now_live.id == live

@@ -127,13 +127,21 @@ class AirflowApi:
         return answer
 
     def log(self, task: Mapping[str, Any]) -> str:
-        """The log of a task instance's last try, a line per message."""
+        """The log of a task instance's last try, a line per message; errors with their reason."""
         path = (
             f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
             f"/logs/{max(task['try_number'], 1)}"
         )
         content = self.request("GET", path, map_index=task["map_index"])["content"]
         return "\n".join(line["event"] if isinstance(line, dict) else str(line) for line in content)
+
+
+def _line(message: object) -> str:
+    if not isinstance(message, dict):
+        return str(message)
+    causes = message.get("error_detail") or []
+    reasons = [f": {cause['exc_type']}: {cause['exc_value']}" for cause in causes[:1]]
+    return "".join([str(message["event"]), *reasons])
 
 
 def _text(query: Mapping[str, object]) -> dict[str, str]:

@@ -109,12 +109,14 @@ def _while_watching(stack: Stack) -> Iterator[None]:
 
 
 def _what_failed(stack: Stack, runs: list[dict[str, Any]]) -> str:
-    """Each failed task of the runs, with the end of its log."""
+    """The first failed task of each run, with the end of its log."""
     parts = []
     for run in runs:
-        for task in stack.airflow.tasks(run["dag_id"], run["dag_run_id"]):
-            if task["state"] == "failed":
-                end = stack.airflow.log(task).splitlines()[-15:]
-                where = f"{run['dag_id']} {run['dag_run_id']}: task {task['task_id']} failed"
-                parts.append("\n".join([where, *(f"  {line}" for line in end)]))
+        tasks = stack.airflow.tasks(run["dag_id"], run["dag_run_id"])
+        failed = [task for task in tasks if task["state"] == "failed"]
+        for task in sorted(failed, key=lambda task: task["end_date"] or "")[:1]:
+            log = stack.airflow.log(task).splitlines()
+            lines = [line for line in log if not line.startswith("::")][-10:]
+            where = f"{run['dag_id']} {run['dag_run_id']}: task {task['task_id']} failed"
+            parts.append("\n".join([where, *(f"  {line}" for line in lines)]))
     return "\n".join(parts) or "the run failed without a failed task; see the scheduler's log"
