@@ -24,6 +24,7 @@ from rich.table import Table
 from tagline.compile import compile_tags
 from tagline.compute import changed_tables, relations
 from tagline.deployment import Deployment, open_deployment
+from tagline.release import rollback
 from tagline.settings import Settings
 
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
@@ -49,6 +50,7 @@ def main() -> None:
         settings = Settings(home=Path(home), business="grocer")
         with open_deployment(settings) as deployment:
             show_ratio(console, deployment)
+            show_rollback(console, deployment)
 
 
 def run(environment: dict[str, str], day: str) -> dict[str, Any]:
@@ -101,6 +103,14 @@ def show_ratio(console: Console, deployment: Deployment) -> None:
         f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
         "all values equal"
     )
+
+
+def show_rollback(console: Console, deployment: Deployment) -> None:
+    """Seconds until the release before is live again, the lake's table of tags included."""
+    started = time.perf_counter()
+    live = rollback(deployment, "measured", "benchmark", datetime.now(UTC))
+    seconds = time.perf_counter() - started
+    console.print(f"rollback to release {live.id} of {live.customers:,} customers: {seconds:.3f} s")
 
 
 def compare(made: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -147,9 +146,7 @@ def test_a_server_that_is_not_postgresql_is_refused(url: str) -> None:
 
 
 def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
-    began = time.perf_counter()
     settings = Settings(database_url="postgresql://me:secret@127.0.0.1:9/")
     with pytest.raises(DatabaseUnavailable, match="does not answer") as caught:
         database_url(settings, "registry")
     assert "secret" not in str(caught.value)
-    assert time.perf_counter() - began < 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -221,9 +220,7 @@ def test_rollback_restores_the_superseded_release_of_the_day(shop: SmallShop) ->
     shop.audited("r2", DAY, rows(50))
     first = release(shop.deployment, "r1", AT).release
     second = release(shop.deployment, "r2", AT).release
-    began = time.perf_counter()
     live = rollback(shop.deployment, "wrong prices", "wei", AT)
-    assert time.perf_counter() - began < 1
     assert live.id == first
     assert statuses(shop) == {first: "active", second: "withdrawn"}
     assert lake_rows(shop)[0] == ("10-01", "1", 6)
