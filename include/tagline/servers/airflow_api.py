@@ -133,7 +133,7 @@ class AirflowApi:
             f"/logs/{max(task['try_number'], 1)}"
         )
         content = self.request("GET", path, map_index=task["map_index"])["content"]
-        return "\n".join(line["event"] if isinstance(line, dict) else str(line) for line in content)
+        return "\n".join(_line(message) for message in content)
 
 
 def _line(message: object) -> str:
