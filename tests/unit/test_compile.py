@@ -198,6 +198,7 @@ def test_values_follow_the_versions_that_hold_as_of_the_instant(
         assert {slug: got[customer][slug] for slug in STATISTICS} == pytest.approx(wanted)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(orders=versions(), later=versions())
 def test_rows_that_become_true_at_or_after_as_of_change_no_value(
@@ -214,6 +215,7 @@ def test_rows_that_become_true_at_or_after_as_of_change_no_value(
     assert values(catalog, engine, orders + future, None) == values(catalog, engine, orders, None)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(orders=versions(), days=st.integers(-60, 60))
 def test_values_are_reproduced_as_they_were_known(
