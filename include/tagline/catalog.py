@@ -12,13 +12,11 @@ from tagline.definitions import (
     AnyTag,
     BusinessDefinition,
     DataType,
-    ExtractionTag,
     ModelDefinition,
     ModelTag,
     RuleTag,
     Source,
     Standard,
-    StatisticTag,
     TableDefinition,
     ThemeDefinition,
 )
@@ -166,8 +164,3 @@ def load_catalog(root: Path, business: str) -> Catalog:
     from tagline.loading import load
 
     return load(root, business)
-
-
-def over_table(definition: AnyTag) -> bool:
-    """Whether a tag is made from rows of a table."""
-    return isinstance(definition, ExtractionTag | StatisticTag)
