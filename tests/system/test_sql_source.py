@@ -64,9 +64,10 @@ def shop_url(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for name, table in SHOP.tables.items():
         csv = folder / f"{name}.csv"
         columns = ", ".join(table.columns)
-        duckdb.sql(
-            f"COPY (SELECT {columns} FROM '{package_data() / table.path}') TO '{csv}' (HEADER)"
-        )
+        with duckdb.connect() as memory:
+            memory.execute(
+                f"COPY (SELECT {columns} FROM '{package_data() / table.path}') TO '{csv}' (HEADER)"
+            ).fetchall()
         declared = ", ".join(f"{column} {SCHEMA[kind]}" for column, kind in table.columns.items())
         raw: Any = engine.raw_connection()
         with raw.cursor() as cursor, csv.open("rb") as file:
