@@ -32,7 +32,7 @@ up: $(INSTALLED) ## Start PostgreSQL, Airflow and MLflow for daily work (BUSINES
 	@exec $(BIN)/python -m tagline.servers up
 
 test: $(INSTALLED) ## All tests, on real servers
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(INSTALLED) ## The tests that need no server
 	$(BIN)/pytest -m "not slow"
