@@ -23,7 +23,7 @@ _numbers = count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of servers first, since the slowest file bounds the time of parallel workers."""
+    """Put the tests of servers first: the slowest file bounds the time of parallel workers."""
     items.sort(key=lambda item: "system" not in item.path.parts)
 
 

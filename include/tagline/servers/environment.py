@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import socket
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,7 +22,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of this deployment; kept in its home, so that links stay good over restarts."""
+    """The ports of a deployment; kept in its home, so that links stay good over restarts."""
 
     airflow: int = 8080
     mlflow: int = 5000
@@ -27,20 +30,26 @@ class Ports:
     trigger_logs: int = 8794
 
 
-def choose_ports(home: Path) -> Ports:
-    """The ports of last time (or the usual ones) where they are free, else any free ones."""
+@contextmanager
+def chosen_ports(home: Path) -> Iterator[Ports]:
+    """The ports of last time (or the usual ones) where they are free, else any free ones.
+
+    They are kept from other deployments of this machine until the block ends: a server binds its
+    port only seconds after the choice.
+    """
     memory = home / "ports.json"
     wanted = Ports()
     if memory.is_file():
         wanted = Ports(**json.loads(memory.read_text()))
-    ports = Ports(**{name: _free_port(port) for name, port in asdict(wanted).items()})
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    memory.write_text(json.dumps(asdict(ports)))
-    return ports
+    with ExitStack() as held:
+        ports = Ports(**{name: _free_port(port, held) for name, port in asdict(wanted).items()})
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        memory.write_text(json.dumps(asdict(ports)))
+        yield ports
 
 
-def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
+def _free_port(wanted: int, held: ExitStack) -> int:
+    for port in (wanted, *[0] * 20):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -48,8 +57,20 @@ def _free_port(wanted: int) -> int:
             except OSError:
                 continue
             number: int = probe.getsockname()[1]
+        if _reserve(number, held):
             return number
     raise OSError("no free port")
+
+
+def _reserve(port: int, held: ExitStack) -> bool:
+    """Lock the port's file; the lock is freed with this process, even by a kill."""
+    path = Path(tempfile.gettempdir()) / f"tagline-port-{port}"
+    try:
+        file = held.enter_context(path.open("w"))
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another deployment's, or another user's
+        return False
+    return True
 
 
 def server_environment(settings: Settings, ports: Ports, dags: Path) -> dict[str, str]:

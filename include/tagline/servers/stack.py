@@ -13,7 +13,7 @@ import requests
 
 from tagline.errors import TaglineError
 from tagline.servers.airflow_api import AirflowApi
-from tagline.servers.environment import HOST, choose_ports, server_environment
+from tagline.servers.environment import HOST, chosen_ports, server_environment
 from tagline.servers.supervise import Supervisor
 from tagline.settings import PROJECT, Settings
 
@@ -50,8 +50,7 @@ def running(
     The block begins once Airflow has read `dags` from `folder`.
     """
     home = settings.home_path
-    with _alone(home):
-        ports = choose_ports(home)
+    with _alone(home), chosen_ports(home) as ports:
         environment = server_environment(settings, ports, folder)
         say("PostgreSQL is ready")
         with Supervisor(environment, home / "logs") as supervisor:
