@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
+from tagline.database import open_database
 from tagline.errors import NoData, QuarantineLimitExceeded, SourceChanged, UnknownName
 from tagline.extract import extract, require_data, source_tables
 from tagline.loads import Part, covered, merged, newest_parts, without
@@ -224,6 +225,35 @@ def test_dated_files_that_come_late_are_loaded_when_they_come(kiosk: Kiosk) -> N
     assert loads(kiosk) == [(day(1), day(2), 1), (day(3), day(4), 1), (day(2), day(4), 2)]
 
 
+@pytest.mark.slow
+def test_a_database_is_compared_with_what_is_loaded_back_to_late_by(kiosk: Kiosk) -> None:
+    engine = open_database(kiosk.deployment.settings, "mlflow")  # any database of the business
+    url = engine.url.render_as_string(hide_password=False).replace("%2F", "/")
+    source = {key: kept for key, kept in kiosk.source.items() if key != "location"}
+    sales = source["tables"]["sales"]
+    del sales["path"], source["tables"]["articles"], source["feeds"]["products"]
+    sales |= {"table": "sales", "late_by": "2 days"}
+    kiosk.define(source=source | {"type": "sql", "url": url})
+    with engine.begin() as connection:
+        connection.execute(
+            text("create table sales (number int, buyer text, amount float, sold_at timestamp)")
+        )
+        for sale in SALES:
+            number, buyer, amount, sold_at = sale.split(",")
+            connection.execute(
+                text("insert into sales values (:number, :buyer, :amount, :sold_at)"),
+                {"number": number, "buyer": buyer, "amount": amount, "sold_at": sold_at},
+            )
+    kiosk.extract(day(6))
+    with engine.begin() as connection:
+        connection.execute(text("update sales set amount = 7 where number in (2, 4)"))
+    made = kiosk.extract(day(6))["till.sales"]
+    engine.dispose()
+    assert made.revised_days == ("2017-01-04",)  # the 2nd lies further back than two days
+    assert loads(kiosk) == [(day(1), day(6), 5), (day(4), day(6), 2)]
+
+
+@pytest.mark.slow
 def test_an_unknown_table_is_named_with_the_closest(kiosk: Kiosk) -> None:
     assert source_tables(kiosk.deployment.catalog) == ("till.sales", "till.articles")
     with pytest.raises(UnknownName, match=r"Did you mean 'till\.sales'"):
