@@ -87,10 +87,11 @@ def shop_url(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def as_database(url: str) -> SqlSource:
     """The shop's definition, with its tables in a database."""
     definition = SHOP.model_dump(mode="json", exclude={"location"}) | {"type": "sql", "url": url}
-    for name, table in definition["tables"].items():
-        del table["path"], table["format"]
-        table["table"] = f"public.{name}"
-        table["idle"] = "6 hours"
+    definition["tables"] = {
+        name: table.model_dump(mode="json", include={"columns", "time"})
+        | {"table": f"public.{name}", "idle": "6 hours"}
+        for name, table in SHOP.tables.items()
+    }
     return SqlSource.model_validate(definition)
 
 
