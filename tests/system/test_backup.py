@@ -54,8 +54,11 @@ class Deployment:
         """Everything that readers see of the live release."""
         audience = self.json("audience", AUDIENCE, "--ids")
         del audience["milliseconds"]
+        releases = self.json("releases")
+        for each in releases["releases"]:
+            del each["outdated_from"]  # the run under way may have brought rows of earlier days
         return {
-            "releases": self.json("releases"),
+            "releases": releases,
             "profile": self.json("profile", "1"),
             "audience": audience,
             "export": self.export(),

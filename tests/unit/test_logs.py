@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -114,3 +118,16 @@ def test_a_rollback_is_logged_with_its_actor_and_reason(shop: SmallShop, written
         rolled.items()
     )
     assert rolled["level"] == "warning"
+
+
+@pytest.mark.slow
+def test_the_command_line_writes_only_json_to_stderr_when_asked(tmp_path: Path) -> None:
+    environment = os.environ | {"TAGLINE_LOG_FORMAT": "json", "TAGLINE_HOME": str(tmp_path)}
+    call = [sys.executable, "-c", "from tagline.cli import main; main()", "tag", "recency_day"]
+    environment |= {"TAGLINE_BUSINESS": "no_such_shop"}
+    done = subprocess.run(call, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert said[-1]["level"] == "error"
+    assert "no_such_shop" in said[-1]["message"]
+    assert done.stdout == ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tagline.cli import main
 from tagline.metrics import metrics_text
 from tagline.registry import Registry
 from tagline.release import release
@@ -75,3 +77,20 @@ def test_a_held_release_whose_day_was_released_later_waits_no_more(shop: SmallSh
     shop.audited("r2", AS_OF, row)
     release(shop.deployment, "r2", AT)
     assert figures(shop.deployment.registry, AT)["held_releases",] == 0
+
+
+def test_the_command_replaces_a_file_as_a_whole(
+    shop: SmallShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = shop.deployment.settings
+    assert chosen.database_url is not None
+    monkeypatch.setenv("TAGLINE_HOME", str(chosen.home_path))
+    monkeypatch.setenv("TAGLINE_DATABASE_URL", chosen.database_url)
+    (tmp_path / "out").mkdir()
+    file = tmp_path / "out" / "tagline.prom"
+    file.write_text("of an hour ago")
+    with pytest.raises(SystemExit) as ended:
+        main(["--business", chosen.business, "metrics", "--to", str(file)])
+    assert not ended.value.code
+    assert file.read_text().endswith("# EOF\n")
+    assert list(file.parent.iterdir()) == [file]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -15,7 +18,7 @@ from tagline.commands.console import (
     now,
     settings,
 )
-from tagline.errors import TaglineError
+from tagline.errors import TaglineError, WrongUsage
 
 
 def doctor(context: Context, as_json: Json = False) -> None:
@@ -44,7 +47,12 @@ def doctor(context: Context, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def metrics(context: Context) -> None:
+def metrics(
+    context: Context,
+    to: Annotated[
+        Path | None, typer.Option("--to", metavar="FILE", help="Replace FILE instead, at once.")
+    ] = None,
+) -> None:
     """Print figures of the live release and the newest run as OpenMetrics text."""
     from tagline.metrics import metrics_text
     from tagline.registry import open_registry
@@ -52,6 +60,20 @@ def metrics(context: Context) -> None:
     chosen = settings(context)
     registry = open_registry(chosen)
     try:
-        answer(metrics_text(registry, chosen.business, now()).rstrip("\n"))
+        text = metrics_text(registry, chosen.business, now())
     finally:
         registry.engine.dispose()
+    if to is None:
+        answer(text.rstrip("\n"))
+    else:
+        _replace(to, text)
+
+
+def _replace(file: Path, text: str) -> None:
+    """Put the text in the place of the file; a reader sees the old or the new one, whole."""
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        new.write_text(text, "utf-8")
+        new.replace(file)
+    except OSError as error:
+        raise WrongUsage(f"{file} cannot be written: {error.strerror}") from error
