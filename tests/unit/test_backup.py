@@ -81,6 +81,14 @@ def test_databases_and_homes_that_hold_something_are_left_as_they_are(
         restore(elsewhere, backup)
 
 
+def test_a_business_without_a_registry_has_nothing_to_back_up(
+    settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(BackupRefused, match="nothing to back up"):
+        back_up(settings, tmp_path / "backup", AT)
+    assert not (tmp_path / "backup").exists()
+
+
 def test_of_a_lake_in_an_object_store_only_the_databases_are_kept(
     shop: SmallShop, tmp_path: Path
 ) -> None:

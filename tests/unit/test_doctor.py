@@ -264,6 +264,20 @@ def test_a_registry_of_another_version_is_told(
 
 
 @slow
+def test_files_of_a_registry_that_is_lost_are_told(settings: Settings) -> None:
+    embedded = settings.model_copy(update={"database_url": None})
+    for chosen in (settings, embedded):
+        assert "registry" not in bad(list(examine(chosen, now())))
+    file = settings.home_path / "lake" / "raw" / "a.parquet"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    for chosen in (settings, embedded):
+        found = bad(list(examine(chosen, now())))["registry"]
+        assert found.level is Level.FAULT
+        assert "it was lost" in found.what
+
+
+@slow
 def test_what_airflow_has_not_migrated_is_told(shop: SmallShop) -> None:
     with shop.deployment.registry.engine.connect() as connection:
         found = check_airflow_schema(connection)  # the registry's own revision is none of Airflow's

@@ -51,10 +51,20 @@ def back_up(settings: Settings, folder: Path, at: datetime) -> Manifest:
     """
     folder = folder.absolute()
     _require_new(folder, settings)
+    try:
+        return _back_up(settings, folder, at)
+    except OSError as error:
+        where = error.filename or folder
+        raise BackupRefused(f"{where}: {error.strerror}; mend it, and name a new folder") from error
+
+
+def _back_up(settings: Settings, folder: Path, at: datetime) -> Manifest:
     places = _Places.of(settings, folder)
-    (folder / "databases").mkdir(parents=True)
-    folder.chmod(0o700)  # it has personal data and Airflow's secrets
     with frozen(settings) as databases:
+        if "registry" not in databases:
+            raise BackupRefused(f"there is nothing to back up: {settings.business} has no registry")
+        (folder / "databases").mkdir(parents=True)
+        folder.chmod(0o700)  # it has personal data and Airflow's secrets
         named, metadata = _named(databases)
         copied = sum((_copy(places, path) for path in metadata), Copied())  # soon replaced ones
         for name, database in databases.items():

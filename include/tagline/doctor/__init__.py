@@ -35,9 +35,12 @@ def examine(settings: Settings, at: datetime) -> Iterator[Finding]:
     yield from _guarded("lake", lambda: _lake_folder(settings))
     yield from _guarded("scratch", lambda: state.check_leftovers(settings.home_path))
     yield from _guarded("embedded server", lambda: server.check_embedded(settings))
-    if server.has_server(settings):
-        databases, found = server.check_server(settings, at)
-        yield from found
+    if not server.has_server(settings):
+        yield from _guarded("registry", lambda: state.check_lost(_lake_path(settings)))
+        return
+    databases, found = server.check_server(settings, at)
+    yield from found
+    if all(each.level is not Level.FAULT for each in found):
         yield from _guarded("databases", lambda: _databases(settings, databases, at))
 
 
@@ -49,11 +52,15 @@ def _packages() -> Iterator[Finding]:
 
 
 def _lake_folder(settings: Settings) -> Iterable[Finding]:
-    location = settings.lake_url or str(settings.home_path / "lake")
-    path = local_path(location)
+    path = _lake_path(settings)
     if path is not None:
-        return surroundings.check_folder("lake", Path(path))
-    return [ok("lake", f"{location}: its files are not looked at one by one")]
+        return surroundings.check_folder("lake", path)
+    return [ok("lake", f"{settings.lake_url}: its files are not looked at one by one")]
+
+
+def _lake_path(settings: Settings) -> Path | None:
+    path = local_path(settings.lake_url or str(settings.home_path / "lake"))
+    return None if path is None else Path(path)
 
 
 def _databases(settings: Settings, there: frozenset[str], at: datetime) -> Iterator[Finding]:
@@ -61,12 +68,16 @@ def _databases(settings: Settings, there: frozenset[str], at: datetime) -> Itera
         with server.connected(settings, "airflow") as airflow:
             yield server.check_airflow_schema(airflow)
     if "registry" not in there:
+        yield from state.check_lost(_lake_path(settings))
         return
     with server.connected(settings, "registry") as registry:
         schema = server.check_registry_schema(registry)
         yield schema
         yield from server.check_sessions(registry)
-        if schema.level is not Level.OK or schema.what.startswith("empty"):
+        if schema.what.startswith("empty"):
+            yield from state.check_lost(_lake_path(settings))
+            return
+        if schema.level is not Level.OK:
             return  # the checks below read tables of this version
         yield state.check_future(registry, at)
         yield from state.check_runs(registry, at)

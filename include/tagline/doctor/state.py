@@ -23,6 +23,16 @@ _RELEASED = "tags.customers"
 _RESTORE = "restore the last backup into an empty home: see docs/operations.md"
 
 
+def check_lost(lake: Path | None) -> Iterator[Finding]:
+    """For a registry that is not there: whether there are files that one must have known."""
+    if lake is not None and next(lake.rglob("*.parquet"), None) is not None:
+        yield fault(
+            "registry",
+            f"is missing or empty, but {lake} has files: it was lost, or lies in another server",
+            f"name the server of then in TAGLINE_DATABASE_URL, or {_RESTORE}",
+        )
+
+
 def check_named_files(registry: Connection) -> Iterator[Finding]:
     """Whether the files of loads and active releases exist; object stores are not asked."""
     for where, files, fix in (
