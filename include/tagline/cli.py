@@ -10,10 +10,22 @@ from typing import Annotated, NoReturn
 import typer
 
 from tagline import __version__
-from tagline.commands import definitions, models, quarantined, releases, running, serving
+from tagline.commands import (
+    definitions,
+    keeping,
+    models,
+    quarantined,
+    releases,
+    running,
+    serving,
+    watching,
+)
 from tagline.commands.console import quiet_stdout
 from tagline.errors import DefinitionError, TaglineError
+from tagline.logs import to_stderr
+from tagline.settings import log_format
 
+log = logging.getLogger(__name__)
 app = typer.Typer(
     name="tagline",
     no_args_is_help=True,
@@ -36,6 +48,10 @@ for command in (
     models.train,
     models.models,
     quarantined.quarantine,
+    watching.doctor,
+    watching.metrics,
+    keeping.backup,
+    keeping.restore,
 ):
     app.command()(command)
 
@@ -62,11 +78,8 @@ def options(
 
     Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 held by the gate, 4 no data.
     """
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    form = log_format()
+    to_stderr(form, logging.INFO if verbose or form == "json" else logging.WARNING)
     context.obj = business
 
 
@@ -76,7 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         with quiet_stdout():
             app(args=arguments)
     except TaglineError as error:
-        print(_message(error), file=sys.stderr)  # noqa: T201 - the answer to a person
+        if log_format() == "json":
+            log.error("%s", error, extra={"error": type(error).__name__})
+        else:
+            print(_message(error), file=sys.stderr)  # noqa: T201 - the answer to a person
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("tagline: interrupted", file=sys.stderr)  # noqa: T201

@@ -48,6 +48,20 @@ def database_url(settings: Settings, name: str) -> str:
     return _text(server.set(database=database))
 
 
+def existing_url(settings: Settings, name: str | None = None) -> URL:
+    """The URL of database `name`, or of the maintenance database; no database is created.
+
+    The embedded server is started, so ask `embedded_folder` first whether there is one.
+    """
+    server = _server(settings)
+    return server if name is None else server.set(database=f"{settings.business}_{name}")
+
+
+def embedded_folder(settings: Settings) -> Path | None:
+    """The folder of the embedded server, None where a server is named; it need not exist yet."""
+    return None if settings.database_url is not None else settings.home_path / "pg"
+
+
 def open_database(settings: Settings, name: str, **options: Any) -> Engine:
     """A SQLAlchemy engine of database `name`; its sessions run in UTC."""
     engine = create_engine(database_url(settings, name), **options)

@@ -7,6 +7,7 @@ the whole candidate for a steward.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tagline.deployment import Deployment
 
 Verdict = Literal["pass", "warn", "withhold"]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,20 @@ def gate(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> 
     report = decide(tags, audit["customers"], released)
     report = GateReport(report.verdict, report.reasons, report.tags, time.perf_counter() - started)
     registry.save_stage(run_id, "gate", report.as_json(), report.seconds)
+    _say(report)
     return report
+
+
+def _say(report: GateReport) -> None:
+    """Log the verdict; a hold waits for a person and is therefore a warning."""
+    withheld = [slug for slug, tag in report.tags.items() if tag.verdict == "withhold"]
+    log.log(
+        logging.WARNING if report.verdict == "hold" else logging.INFO,
+        "the gate's verdict is %s; withheld: %s",
+        report.verdict,
+        ", ".join(withheld) or "none",
+        extra={"verdict": report.verdict, "withheld": withheld, "reasons": list(report.reasons)},
+    )
 
 
 def decide(

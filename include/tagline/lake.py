@@ -24,7 +24,7 @@ from pyiceberg.expressions import LessThan as Before
 from pyiceberg.expressions.literals import Literal, literal
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import FileScanTask, Table
+from pyiceberg.table import FileScanTask, StaticTable, Table
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import (
     BooleanType,
@@ -282,3 +282,9 @@ def _iceberg_type(kind: DataType, element_id: int) -> IcebergType:
 
 def _shape(kind: IcebergType) -> str:
     return "list" if isinstance(kind, ListType) else str(kind)
+
+
+def files_of_metadata(location: str) -> list[str]:
+    """The data files that a table's metadata file names; nothing but files is read."""
+    table = StaticTable.from_metadata(location)
+    return sorted(_path(task) for task in _tasks(table, AlwaysTrue()))

@@ -12,6 +12,7 @@ from typing import Any
 
 from tagline.deployment import Deployment
 from tagline.errors import NoData, TaglineError
+from tagline.logs import logged_stage
 
 STAGES = ("extract", "clean", "check", "compute", "score", "audit", "gate", "release")
 Clock = Callable[[], datetime]
@@ -44,7 +45,8 @@ def run_stage(
     """One whole stage of a run; returns its report, which is also saved in the registry."""
     if stage not in STAGES:
         raise ValueError(f"{stage!r} is no stage")
-    return _stages()[stage](deployment, run_id, as_of, at)
+    call = _stages()[stage]
+    return logged_stage(stage, run_id, as_of, lambda: call(deployment, run_id, as_of, at))
 
 
 def run_day(deployment: Deployment, as_of: datetime, run_id: str, clock: Clock) -> RunReport:

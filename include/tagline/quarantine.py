@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,7 @@ REFUSED: Mapping[str, DataType] = {
     "position": DataType.TEXT,
     "row": DataType.TEXT,
 }
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,13 @@ def add(deployment: Deployment, table: str, refused: str, origin: Origin) -> int
     if rows:
         deployment.lake.ensure(_stored(table), COLUMNS)
         deployment.lake.append(_stored(table), [path])
+        log.info(
+            "%s: %s rows of %s went to quarantine",
+            table,
+            f"{rows:,}",
+            origin.source,
+            extra={"table": table, "source": origin.source, "rows": rows},
+        )
     else:
         Path(path).unlink(missing_ok=True)
     return rows

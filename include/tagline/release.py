@@ -81,6 +81,7 @@ def release(
             made = _made_from(session, run_id, score["path"])  # by the same task, started twice
             if made is None:
                 made = _enter(session, draft, actor, at)
+        _say(made, "released" if made.status == "active" else "held", actor, f"run {run_id}")
     if made.status == "active":
         follow_lake(deployment, at)
         _fill_profiles(deployment, made, at)
@@ -104,6 +105,7 @@ def activate(
                 "released. See `tagline releases`."
             )
         _activate(session, found, actor, reason, at)
+    _say(found, "released", actor, reason)
     _follow(deployment, found, at)
     return found
 
@@ -145,6 +147,14 @@ def rollback(
                 f"release {live.id} is the only one: after it nothing would be served. "
                 "Run a day again with `tagline run --as-of` instead."
             )
+    log.warning(
+        "%s rolled release %s back, release %s is live: %s",
+        actor,
+        live.id,
+        now_live.id,
+        reason,
+        extra={"release": now_live.id, "withdrawn": live.id, "actor": actor, "reason": reason},
+    )
     _follow(deployment, now_live, at)
     return now_live
 
@@ -289,6 +299,19 @@ def _note(
     session: Session, about: Release, action: str, actor: str, reason: str, at: datetime
 ) -> None:
     session.add(ReleaseEvent(release_id=about.id, action=action, actor=actor, reason=reason, at=at))
+
+
+def _say(about: Release, action: str, actor: str, reason: str) -> None:
+    """Log a step that is done: its transaction has been committed."""
+    log.info(
+        "release %s as of %s is %s by %s: %s",
+        about.id,
+        about.as_of.isoformat(),
+        action,
+        actor,
+        reason,
+        extra={"release": about.id, "action": action, "actor": actor, "reason": reason},
+    )
 
 
 def _require_reason(reason: str) -> None:

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     review: Literal["automatic", "required"] = Field(
         "automatic", description="automatic walks new definitions straight to live."
     )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Form of the command line's logs: lines of text, or JSON objects."
+    )
 
     @model_validator(mode="after")
     def _no_misspelt_variable(self) -> Self:
@@ -59,3 +62,8 @@ class Settings(BaseSettings):
     def home_path(self) -> Path:
         """The absolute folder of all state of this business."""
         return (self.home or PROJECT / ".tagline" / self.business).absolute()
+
+
+def log_format() -> str:
+    """What TAGLINE_LOG_FORMAT says, also while the other settings are not known to be good."""
+    return os.environ.get("TAGLINE_LOG_FORMAT", "text")

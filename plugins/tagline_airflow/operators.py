@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from structlog.contextvars import bound_contextvars
 
 from tagline.errors import NoData, SourceUnavailable, TaglineError
+from tagline.logs import logged_stage
 from tagline.settings import Settings
 from tagline_airflow.links import ModelRunLink
 from tagline_airflow.reports import report_lines
@@ -74,7 +76,14 @@ class CoreOperator(BaseOperator):
 
         with open_deployment() as deployment:
             run = self.run_of(deployment, context)
-            report = self.call(deployment, run, datetime.now(UTC))
+            # Airflow's own lines carry these values too, as those of the core do
+            with bound_contextvars(run=run.id, as_of=run.as_of.isoformat()):
+                report = logged_stage(
+                    self.task_id,
+                    run.id,
+                    run.as_of,
+                    lambda: self.call(deployment, run, datetime.now(UTC)),
+                )
         return report.as_json() if hasattr(report, "as_json") else list(report)
 
     def run_of(self, deployment: Deployment, context: Context) -> CoreRun:

@@ -202,3 +202,15 @@ def test_a_held_release_is_released_by_a_steward(grocer_shop: Shop, admin: Visit
     assert admin.get("/api/releases")["live"]["release"] == held
     again = admin.post(f"/api/releases/{held}/activate", {"reason": "a known gap"})
     assert again.status_code == 409
+
+
+def test_metrics_are_given_as_text_to_one_who_is_signed_in(
+    grocer_shop: Shop, viewer: Visitor
+) -> None:
+    live = grocer_shop.release()
+    answer = viewer.client.get("/api/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    name = grocer_shop.deployment.catalog.business
+    assert f'tagline_live_release{{business="{name}"}} {float(live)}\n' in answer.text
+    assert answer.text.endswith("# EOF\n")

@@ -195,6 +195,22 @@ def test_the_log_of_a_task_shows_its_report_as_a_table(
     assert f"{first[PAST[0]].customers:,}" in log
 
 
+def test_the_lines_of_a_task_say_of_which_run_they_are(
+    world: World, first: dict[datetime, Release]
+) -> None:
+    run = world.stack.airflow.runs("customer_tags", PAST[0] - ONE_DAY, PAST[0])[0]
+    task = next(
+        task
+        for task in world.stack.airflow.tasks("customer_tags", run["dag_run_id"])
+        if task["task_id"] == "release"
+    )
+    made = first[PAST[0]]
+    lines = [line for line in world.stack.airflow.messages(task) if isinstance(line, dict)]
+    (said,) = (line for line in lines if str(line["event"]).startswith(f"release {made.id} as of"))
+    assert said["run"] == made.run_id
+    assert said["as_of"] == made.as_of.isoformat()
+
+
 def test_a_task_added_by_one_line_runs_between_two_of_the_steps(world: World, live: int) -> None:
     run = world.trigger("customer_tags_and_more", LIVE.date() - ONE_DAY)
     assert run["state"] == "success", world.states(run)

@@ -128,12 +128,16 @@ class AirflowApi:
 
     def log(self, task: Mapping[str, Any]) -> str:
         """The log of a task instance's last try, a line per message; errors with their reason."""
+        return "\n".join(_line(message) for message in self.messages(task))
+
+    def messages(self, task: Mapping[str, Any]) -> list[Any]:
+        """The messages of a task instance's last try, most of them with values of their own."""
         path = (
             f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}"
             f"/logs/{max(task['try_number'], 1)}"
         )
-        content = self.request("GET", path, map_index=task["map_index"])["content"]
-        return "\n".join(_line(message) for message in content)
+        found: list[Any] = self.request("GET", path, map_index=task["map_index"])["content"]
+        return found
 
 
 def _line(message: object) -> str:

@@ -6,7 +6,14 @@ from fastapi import FastAPI, HTTPException
 
 from tagline_airflow.portal import pages
 from tagline_airflow.portal.answers import WithHeaders, explain_errors
-from tagline_airflow.portal.api import catalogue, customers, releases, session, tags
+from tagline_airflow.portal.api import (
+    catalogue,
+    customers,
+    metrics,
+    releases,
+    session,
+    tags,
+)
 from tagline_airflow.portal.api.deployed import serve
 from tagline_airflow.portal.opened import Opened
 from tagline_airflow.portal.security import reads
@@ -32,7 +39,7 @@ def portal(opened: Opened) -> FastAPI:
     explain_errors(app)
     app.add_middleware(WithHeaders)
     app.include_router(pages.router)
-    for part in (session, catalogue, tags, customers, releases):
+    for part in (session, catalogue, tags, customers, releases, metrics):
         app.include_router(part.router, prefix="/api")
 
     @app.api_route("/{path:path}", methods=_METHODS)
