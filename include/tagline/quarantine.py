@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -15,6 +14,7 @@ from tagline.engines import Relation, literal
 from tagline.errors import UnknownName
 from tagline.registry.schema import Load
 from tagline.sources.delivery import instant
+from tagline.storage import remove
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -78,7 +78,7 @@ def add(deployment: Deployment, table: str, refused: str, origin: Origin) -> int
         deployment.lake.ensure(_stored(table), COLUMNS)
         deployment.lake.append(_stored(table), [path])
     else:
-        Path(path).unlink(missing_ok=True)
+        remove(path)
     return rows
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from tagline.errors import NoData, SourceUnavailable, TaglineError
+from tagline.errors import LakeUnavailable, NoData, SourceUnavailable, TaglineError
 from tagline.settings import Settings
 from tagline_airflow.links import ModelRunLink
 from tagline_airflow.reports import report_lines
@@ -60,7 +60,7 @@ class CoreOperator(BaseOperator):
         except NoData as error:
             _finish(context, "no_data", str(error))
             raise AirflowSkipException(f"no data: {error}") from error
-        except (SourceUnavailable, DatabaseUnavailable):
+        except (SourceUnavailable, DatabaseUnavailable, LakeUnavailable):
             raise  # is retried
         except TaglineError as error:
             raise AirflowFailException(str(error)) from error
