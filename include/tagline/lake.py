@@ -58,7 +58,7 @@ _ATTEMPTS = 12
 
 
 def open_lake(settings: Settings) -> Lake:
-    """The lake of a deployment: its catalog in the database `lake`, its files by URL or in the home."""
+    """The lake of a deployment: its catalog in the database, its files in the home or by URL."""
     from tagline.database import database_url
 
     location = settings.lake_url or str(settings.home_path / "lake")
