@@ -61,7 +61,9 @@ class RemoteFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no ty
             return self._files[path]
 
     def tried(self, path: str, action: Any, *arguments: Any) -> Any:
-        """The result of a request; what it fails of is kept."""
+        """The result of a request; what it fails of is kept, and nothing is asked after it."""
+        if self.failure is not None:
+            raise OSError(str(self.failure))
         try:
             return action(*arguments)
         except FileNotFoundError as error:
