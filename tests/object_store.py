@@ -58,7 +58,7 @@ class ObjectStore:
 
     @staticmethod
     def _backend() -> Any:
-        from moto.core import DEFAULT_ACCOUNT_ID
+        from moto.core.models import DEFAULT_ACCOUNT_ID
         from moto.s3.models import s3_backends
 
         return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
@@ -80,7 +80,7 @@ def object_store() -> Iterator[ObjectStore]:
     )
     from werkzeug.serving import make_server
 
-    class Quiet(MotoRequestHandler):  # type: ignore[misc]
+    class Quiet(MotoRequestHandler):
         def log_request(self, *_: Any) -> None:
             """Say nothing of each request."""
 

@@ -142,9 +142,9 @@ def test_a_killed_upload_leaves_no_object(store: ObjectStore, tmp_path: Path) ->
 
 @slow
 def test_a_missing_bucket_is_said_with_the_fix(store: ObjectStore, tmp_path: Path) -> None:
-    with pytest.raises(TaglineError, match="there is no bucket 'lost'.*Create the bucket or cor"):
+    with pytest.raises(TaglineError, match=r"there is no bucket 'lost'.*Create the bucket or cor"):
         storage.prepare("s3://lost/grocer")
-    with pytest.raises(TaglineError, match="NO_SUCH_BUCKET.*Create the bucket") as refused:
+    with pytest.raises(TaglineError, match=r"NO_SUCH_BUCKET.*Create the bucket") as refused:
         written("s3://lost/a.parquet", b"rows", tmp_path)
     assert not isinstance(refused.value, LakeUnavailable)  # another attempt would not help
 
