@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagline.catalog import Catalog
@@ -15,6 +14,7 @@ from tagline.compile import Compiled, compile_finish, compile_label, compile_tag
 from tagline.definitions import DataType, ModelDefinition
 from tagline.deployment import Deployment
 from tagline.engines import Relation
+from tagline.storage import below
 
 if TYPE_CHECKING:
     import pyarrow
@@ -62,11 +62,10 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
 
 
 def candidate_file(deployment: Deployment, run_id: str, name: str) -> str:
-    """A new path for a file of a run's candidate; its folder exists."""
+    """A new path for a file of a run's candidate, in the lake."""
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in run_id)
-    folder: Path = deployment.settings.home_path / "candidates" / safe
-    folder.mkdir(parents=True, exist_ok=True)
-    return str(folder / f"{name}-{uuid.uuid4().hex[:8]}.parquet")
+    file = f"{name}-{uuid.uuid4().hex[:8]}.parquet"
+    return below(deployment.lake.location, "candidates", safe, file)
 
 
 def finish_candidate(

@@ -63,6 +63,10 @@ class SourceUnavailable(TaglineError):
     """A source could not be read; the run may be retried."""
 
 
+class LakeUnavailable(TaglineError):
+    """The object store of the lake does not answer; the run may be retried."""
+
+
 class QuarantineLimitExceeded(TaglineError):
     """Too large a share of rows was refused for one reason; nothing of the interval was kept."""
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
@@ -21,6 +20,7 @@ from tagline.registry.schema import Load
 from tagline.revised import Revised, find_revised, last_state, save_state
 from tagline.sources import Interval, SourceReader, open_source
 from tagline.sources.delivery import Delivery, column_types, deliver, digest_sql, digest_text
+from tagline.storage import remove
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -201,7 +201,7 @@ class _Extraction:
             held = refused if delivery.refused_counts else None
             if delivery.over_limit and held:
                 self._refuse(held, None)
-                Path(target).unlink(missing_ok=True)
+                remove(target)
             delivery.require_limits(self.name)
             with deployment.registry.session() as session:
                 load = self._known(session, source, table, interval, delivery)
@@ -223,7 +223,7 @@ class _Extraction:
                 elif held:
                     self._refuse(held, load.id)
             if not kept or not delivery.rows:
-                Path(target).unlink(missing_ok=True)
+                remove(target)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return TableExtract(

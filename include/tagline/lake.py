@@ -1,4 +1,4 @@
-"""The lake: Iceberg tables over Parquet files; the only importer of pyiceberg."""
+"""The lake: Iceberg tables over Parquet files; only this and lake_objects.py import pyiceberg."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pyiceberg.catalog.sql import SqlCatalog
@@ -39,6 +38,7 @@ from pyiceberg.types import (
 )
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from tagline import storage
 from tagline.definitions.types import DataType
 from tagline.engines import Relation
 from tagline.errors import TaglineError
@@ -58,7 +58,7 @@ _ATTEMPTS = 12
 
 
 def open_lake(settings: Settings) -> Lake:
-    """The lake of a deployment: its catalog in the database `lake`, its files under the home."""
+    """The lake of a deployment: its catalog in the database, its files in the home or by URL."""
     from tagline.database import database_url
 
     location = settings.lake_url or str(settings.home_path / "lake")
@@ -69,21 +69,16 @@ class Lake:
     """Iceberg tables named `namespace.table`; it knows files, engines read and write them."""
 
     def __init__(self, catalog_url: str, location: str) -> None:
-        if "://" in location and not location.startswith("file://"):
-            raise TaglineError(
-                f"TAGLINE_LAKE_URL={location!r}: the engine writes to local folders only."
-            )
         self._catalog_url = catalog_url
-        self.location = str(Path(location.removeprefix("file://")).absolute())
+        self.location = storage.location_of(location)
 
     @cached_property
     def _catalog(self) -> SqlCatalog:
-        Path(self.location).mkdir(parents=True, exist_ok=True)
-        return self._retried(
-            lambda: SqlCatalog(
-                "tagline", uri=self._catalog_url, warehouse=self.location, pool_pre_ping="true"
-            )
-        )
+        storage.prepare(self.location)
+        properties = {"uri": self._catalog_url, "warehouse": self.location, "pool_pre_ping": "true"}
+        if storage.is_remote(self.location):
+            properties["py-io-impl"] = "tagline.lake_objects.LakeObjects"
+        return self._retried(lambda: SqlCatalog("tagline", **properties))
 
     def ensure(
         self, table: str, columns: Mapping[str, DataType], partition_by: str | None = None
@@ -123,14 +118,16 @@ class Lake:
             condition = And(
                 condition, NotBefore(term=Reference(after[0]), value=_literal(after[1]))
             )
-        found = self._find(table)
-        tasks = _tasks(found, condition) if found else ()
+        with storage.explained(self.location):
+            found = self._find(table)
+            tasks = _tasks(found, condition) if found else ()
         return Relation(tuple(sorted(_path(task) for task in tasks)), dict(columns))
 
     def new_file(self, table: str) -> str:
         """A path that no file has, for the engine to write to."""
         namespace, name = table.split(".", 1)
-        return str(Path(self.location) / namespace / name / "data" / f"{uuid.uuid4().hex}.parquet")
+        file = f"{uuid.uuid4().hex}.parquet"
+        return storage.below(self.location, namespace, name, "data", file)
 
     def append(
         self, table: str, files: Sequence[str], properties: Mapping[str, str] | None = None
@@ -193,7 +190,8 @@ class Lake:
 
     def _find(self, table: str) -> Table | None:
         try:
-            return self._catalog.load_table(table)
+            with storage.explained(self.location):
+                return self._catalog.load_table(table)
         except NoSuchTableError:
             return None
 
@@ -225,7 +223,7 @@ class Lake:
                 return self._catalog.create_table(
                     table,
                     schema,
-                    location=str(Path(self.location) / namespace / name),
+                    location=storage.below(self.location, namespace, name),
                     partition_spec=spec,
                     properties={
                         "commit.manifest-merge.enabled": "true",
@@ -246,12 +244,12 @@ class Lake:
                 if name not in present:
                     update.add_column(name, _iceberg_type(kind, 0))
 
-    @staticmethod
-    def _retried(action: Callable[[], Result]) -> Result:
+    def _retried(self, action: Callable[[], Result]) -> Result:
         """Run an action again while other processes commit to, or create, the same thing."""
         for attempt in range(_ATTEMPTS):
             try:
-                return action()
+                with storage.explained(self.location):
+                    return action()
             except (CommitFailedException, IntegrityError, ProgrammingError, ValueError) as error:
                 concurrent = isinstance(error, CommitFailedException | IntegrityError) or (
                     "sequence number" in str(error) or "already exists" in str(error)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -16,6 +15,7 @@ from tagline.engines import Relation, literal
 from tagline.errors import UnknownName
 from tagline.registry.schema import Load
 from tagline.sources.delivery import instant
+from tagline.storage import remove
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -87,7 +87,7 @@ def add(deployment: Deployment, table: str, refused: str, origin: Origin) -> int
             extra={"table": table, "source": origin.source, "rows": rows},
         )
     else:
-        Path(path).unlink(missing_ok=True)
+        remove(path)
     return rows
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from tagline.engines import Relation, identifier
 from tagline.registry.schema import Release, Run
 from tagline.serve.released import CASE, KEYS, SUBJECT, file_columns, files_of
+from tagline.storage import beside
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -104,6 +104,6 @@ def _with_earlier_values(
             files_of(before) if before else (), earlier or {"customer_id": columns["customer_id"]}
         ),
     }
-    target = Path(candidate).with_name(f"released-{uuid4().hex[:12]}.parquet")
-    deployment.engine.write(sql, relations, str(target))
-    return str(target)
+    target = beside(candidate, f"released-{uuid4().hex[:12]}.parquet")
+    deployment.engine.write(sql, relations, target)
+    return target

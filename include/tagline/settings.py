@@ -31,7 +31,9 @@ class Settings(BaseSettings):
         None,
         description="A PostgreSQL server, postgresql://user:password@host/; embedded when empty.",
     )
-    lake_url: str | None = Field(None, description="Folder of the lake; default <home>/lake.")
+    lake_url: str | None = Field(
+        None, description="Folder of the lake, or s3://bucket/prefix; default <home>/lake."
+    )
     mlflow_url: str | None = Field(
         None, description="MLflow tracking server; default the MLflow database itself."
     )

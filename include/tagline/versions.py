@@ -25,6 +25,7 @@ from tagline.engines import Engine, Relation, identifier, literal
 from tagline.lake import Lake
 from tagline.sources import Interval
 from tagline.sources.delivery import instant
+from tagline.storage import remove
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)  # valid_at of rows without a date
 SOURCE = "_source"
@@ -128,11 +129,11 @@ class Versions:
             if rows:
                 files.append(path)
             else:
-                Path(path).unlink()
+                remove(path)
         entry_file = self.lake.new_file(f"clean.{self.name}__superseded")
         superseded = self.engine.write(self._entries_sql(at), relations, entry_file)
         if not superseded:
-            Path(entry_file).unlink()
+            remove(entry_file)
         return Changes(tuple(files), entry_file if superseded else None, added, superseded)
 
     # Names and lists of columns

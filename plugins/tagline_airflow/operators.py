@@ -14,7 +14,7 @@ from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from structlog.contextvars import bound_contextvars
 
-from tagline.errors import NoData, SourceUnavailable, TaglineError
+from tagline.errors import LakeUnavailable, NoData, SourceUnavailable, TaglineError
 from tagline.logs import logged_stage
 from tagline.settings import Settings
 from tagline_airflow.links import ModelRunLink
@@ -62,7 +62,7 @@ class CoreOperator(BaseOperator):
         except NoData as error:
             _finish(context, "no_data", str(error))
             raise AirflowSkipException(f"no data: {error}") from error
-        except (SourceUnavailable, DatabaseUnavailable):
+        except (SourceUnavailable, DatabaseUnavailable, LakeUnavailable):
             raise  # is retried
         except TaglineError as error:
             raise AirflowFailException(str(error)) from error

@@ -10,7 +10,7 @@ import pytest
 
 from tagline.definitions.types import DataType
 from tagline.engines import open_engine
-from tagline.errors import TaglineError
+from tagline.errors import TaglineError, WrongUsage
 from tagline.lake import Lake, open_lake
 from tagline.settings import Settings
 
@@ -124,6 +124,6 @@ def test_concurrent_commits_all_arrive(settings: Settings) -> None:
     assert ids(open_lake(settings), settings) == [str(number) for number in range(1, 9)]
 
 
-def test_an_object_store_is_refused_for_now() -> None:
-    with pytest.raises(TaglineError, match="local folders only"):
-        Lake("postgresql://", "s3://bucket/lake")
+def test_a_place_that_is_neither_folder_nor_s3_is_refused() -> None:
+    with pytest.raises(WrongUsage, match=r"TAGLINE_LAKE_URL='gs://bucket' is no place for a lake"):
+        Lake("postgresql://", "gs://bucket")

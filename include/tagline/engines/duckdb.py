@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow
@@ -15,6 +14,10 @@ import pyarrow
 from tagline.engines import Relation, identifier, literal
 from tagline.errors import TaglineError
 from tagline.settings import Settings
+from tagline.storage import appearing_whole, is_remote
+
+if TYPE_CHECKING:
+    from tagline.engines.remote import RemoteFiles
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class DuckDBEngine:
     def write(self, sql: str, relations: Mapping[str, Relation], path: str) -> int:
         """Write the rows of one SELECT as a Parquet file at `path`; the number of rows."""
         with (
-            appearing_whole(path) as unfinished,
+            appearing_whole(path, self.temp_directory) as unfinished,
             self._connection(relations, [unfinished]) as connection,
         ):
             return copy_to_parquet(connection, sql, unfinished)
@@ -63,7 +66,10 @@ class DuckDBEngine:
                 "allow_community_extensions": False,
             }
         )
+        remote = _remote_files(paths)
         try:
+            if remote is not None:
+                connection.register_filesystem(remote)
             connection.execute(f"SET TimeZone = {literal(timezone)}")
             connection.execute("SET enable_progress_bar = false")  # stdout is for results
             connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
@@ -77,6 +83,8 @@ class DuckDBEngine:
                 "Raise TAGLINE_MEMORY_LIMIT, or split customers with TAGLINE_CUSTOMER_BUCKETS."
             ) from error
         except duckdb.Error as error:
+            if remote is not None and remote.failure is not None:
+                raise remote.failure from error
             raise TaglineError(f"the engine refused a query: {error}") from error
         finally:
             connection.close()
@@ -91,6 +99,16 @@ class DuckDBEngine:
                 view = relation_sql(connection, relation)
                 connection.execute(f"CREATE TEMP VIEW {identifier(name)} AS {view}")
             yield connection
+
+
+def _remote_files(paths: Sequence[str]) -> RemoteFiles | None:
+    """What the engine reads objects with; None where all paths are local."""
+    found = [path for path in paths if is_remote(path)]
+    if not found:
+        return None
+    from tagline.engines.remote import RemoteFiles
+
+    return RemoteFiles(found)
 
 
 def relation_sql(connection: duckdb.DuckDBPyConnection, relation: Relation) -> str:
@@ -130,30 +148,6 @@ def copy_to_parquet(connection: duckdb.DuckDBPyConnection, sql: str, path: str) 
         f"COPY ({sql}) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)"
     ).fetchone()
     return int(row[0]) if row else 0
-
-
-@contextmanager
-def appearing_whole(path: str) -> Iterator[str]:
-    """A temporary name to write to; after the block the file appears at `path`, durably.
-
-    If the block fails, nothing appears and what was written is removed.
-    """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        yield str(unfinished)
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    with suppress(OSError):  # some file systems cannot sync a folder
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def local_engine(settings: Settings) -> DuckDBEngine:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tagline.storage import opened
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -47,12 +49,7 @@ def chunks(
 
 def _batches(files: Sequence[str], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
-    from pyarrow import fs
 
-    for file in files:
-        where: Any = None
-        path = file
-        if "://" in file:
-            where, path = fs.FileSystem.from_uri(file)
-        with pq.ParquetFile(path, filesystem=where) as source:
+    for path in files:
+        with opened(path) as file, pq.ParquetFile(file) as source:
             yield from source.iter_batches(batch_size=min(rows, 50_000), columns=list(columns))

@@ -11,6 +11,7 @@ from tagline.definitions.types import DataType
 from tagline.engines import Relation
 from tagline.errors import ReleaseRefused, TaglineError
 from tagline.registry.schema import Release
+from tagline.storage import opened
 
 if TYPE_CHECKING:
     import pyarrow
@@ -67,7 +68,8 @@ def file_columns(path: str) -> Mapping[str, DataType]:
     import pyarrow.parquet as parquet
 
     try:
-        schema = parquet.read_schema(path)
+        with opened(path) as file:
+            schema = parquet.read_schema(file)
     except FileNotFoundError as error:
         raise TaglineError(
             f"the released file {path} is gone; run its day again with `tagline run --as-of`"

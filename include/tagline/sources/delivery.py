@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,16 +14,12 @@ from duckdb import DuckDBPyConnection
 from tagline.casting import cast_sql, unfit_sql
 from tagline.definitions.types import DataType
 from tagline.engines import Relation, identifier, literal
-from tagline.engines.duckdb import (
-    DuckDBEngine,
-    appearing_whole,
-    copy_to_parquet,
-    relation_sql,
-)
+from tagline.engines.duckdb import DuckDBEngine, copy_to_parquet, relation_sql
 from tagline.errors import QuarantineLimitExceeded
 from tagline.sources import Incoming, Interval
 from tagline.sources.shapes import FILE, show
 from tagline.sources.text import LINE, RAW, REASON
+from tagline.storage import appearing_whole
 
 LIMIT = 0.05  # largest share of rows that a source may deliver wrong for one reason
 LOADED_AT = "_loaded_at"
@@ -76,7 +73,7 @@ def deliver(
     Raises SourceChanged, with the whole difference, when the columns are not as declared.
     """
     with ExitStack() as stack:
-        written = stack.enter_context(appearing_whole(target))
+        written = stack.enter_context(appearing_whole(target, engine.temp_directory))
         rejected = f"{written}.refused"
         stack.callback(Path(rejected).unlink, missing_ok=True)
         connection = stack.enter_context(engine.open([*incoming.files, written, rejected]))
@@ -87,7 +84,7 @@ def deliver(
             sql = _refused_sql(columns, interval, incoming)
             copy_to_parquet(connection, sql, rejected)
             Path(refused).parent.mkdir(parents=True, exist_ok=True)
-            Path(rejected).replace(refused)
+            shutil.move(rejected, refused)  # the lake may lie on another disk
         stored = f"read_parquet({literal(written)})"
         names = sorted(columns.found)
         digest = connection.execute(digest_sql(names, stored)).fetchone()

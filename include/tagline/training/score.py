@@ -16,6 +16,7 @@ from tagline.compute import candidate_file, finish_candidate
 from tagline.definitions.tag import ModelTag
 from tagline.errors import ModelRefused
 from tagline.registry.schema import ModelVersion
+from tagline.storage import appearing_whole
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -143,7 +144,11 @@ def _score_model(
     table = population(
         deployment.engine, candidate, types, definition.population, definition.features
     )
-    with pq.ParquetWriter(target, SCHEMA, compression="zstd") as writer:
+    scratch = str(deployment.settings.home_path / "scratch")
+    with (
+        appearing_whole(target, scratch) as unfinished,
+        pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer,
+    ):
         for start in range(0, table.num_rows, BATCH):
             part = table.slice(start, BATCH)
             values = probability(pipeline, typed_frame(part, features))

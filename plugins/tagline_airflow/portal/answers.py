@@ -11,7 +11,14 @@ from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 
 from tagline.database import DatabaseUnavailable
-from tagline.errors import ReleaseRefused, TaglineError, UnknownCustomer, UnknownName, WrongUsage
+from tagline.errors import (
+    LakeUnavailable,
+    ReleaseRefused,
+    TaglineError,
+    UnknownCustomer,
+    UnknownName,
+    WrongUsage,
+)
 from tagline.registry.store import plain, to_json
 from tagline_airflow.portal.mount import Application, Receive, Scope, Send
 
@@ -69,6 +76,7 @@ _STATUS: dict[type[Exception], int] = {
     ReleaseRefused: 409,
     WrongUsage: 400,
     DatabaseUnavailable: 503,
+    LakeUnavailable: 503,
 }
 
 
