@@ -22,12 +22,12 @@ from pathlib import Path
 import psutil
 from rich.console import Console
 from rich.table import Table
+from tests.composed import ADMIN, composed, missing_program
 
 from tagline.servers.airflow_api import FINISHED, AirflowApi
 from tagline.servers.stack import DAGS, running
 from tagline.servers.supervise import Supervisor
 from tagline.settings import Settings
-from tests.composed import ADMIN, composed, missing_program
 
 DAY = "2017-12-01"
 SHAPES = {"PostgreSQL, Redis, Celery, FAB": "production", "embedded, LocalExecutor": "embedded"}

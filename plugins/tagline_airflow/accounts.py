@@ -10,7 +10,6 @@ import os
 import sys
 
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
-from airflow.providers.fab.auth_manager.fab_auth_manager import FabAuthManager
 from airflow.providers.fab.www.security.permissions import ACTION_CAN_READ, RESOURCE_PLUGIN
 
 NAME, PASSWORD, EMAIL = (f"AIRFLOW_ADMIN_{word}" for word in ("USERNAME", "PASSWORD", "EMAIL"))

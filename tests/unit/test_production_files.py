@@ -1,4 +1,4 @@
-"""Dockerfile, docker-compose.yml and .env.example: accepted, complete, and without a default secret."""
+"""Dockerfile, docker-compose.yml, .env.example: accepted, complete, without a default secret."""
 
 from __future__ import annotations
 
