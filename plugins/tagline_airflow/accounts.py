@@ -6,6 +6,7 @@ in Airflow's web UI (Security) or by `airflow users create`.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -23,6 +24,7 @@ def main() -> int:
     if not name or not password:
         print(f"set {NAME} and {PASSWORD}", file=sys.stderr)  # noqa: T201
         return 2
+    logging.getLogger("airflow.providers.fab").setLevel(logging.WARNING)  # a line per permission
     with get_application_builder() as builder:
         security = builder.sm
         security.sync_roles()

@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +20,7 @@ import requests
 from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
+from tagline.database import server_url
 from tagline.registry import Registry, open_registry
 from tagline.servers.airflow_api import FINISHED, AirflowApi
 from tagline.servers.stack import DAGS
@@ -192,7 +192,7 @@ def test_a_viewer_may_look_but_only_an_op_may_roll_back(world: World) -> None:
 def by_command_line(world: World, *words: str) -> None:
     """A command as an operator gives it, in the environment of the worker."""
     subprocess.run(
-        [sys.executable, "-m", "tagline.cli", *words],
+        ["tagline", *words],
         env=world.stack.environment("worker"),
         check=True,
         capture_output=True,
@@ -213,7 +213,7 @@ def test_one_who_signs_in_by_the_form_may_use_the_portal(world: World) -> None:
 
 def test_postgresql_and_redis_refuse_who_has_no_password(world: World) -> None:
     worker = world.stack.environment("worker")
-    database = make_url(worker["TAGLINE_DATABASE_URL"]).set(drivername="postgresql+psycopg2")
+    database = make_url(server_url(Settings(database_url=worker["TAGLINE_DATABASE_URL"])))
     wrong = create_engine(database.set(password="guessed"), poolclass=NullPool)
     with pytest.raises(OperationalError, match="password authentication failed"):
         wrong.connect()
@@ -240,10 +240,10 @@ def test_preparing_again_migrates_nothing_and_keeps_the_administrator(world: Wor
     password = {"AIRFLOW_ADMIN_PASSWORD": "another password of the same name"}
     subprocess.run(prepare.command, env=prepare.environment | password, check=True)
     assert world.header(*ADMIN)
-    url = make_url(prepare.environment["TAGLINE_DATABASE_URL"]).set(
-        drivername="postgresql+psycopg2"
+    engine = create_engine(
+        server_url(Settings(database_url=prepare.environment["TAGLINE_DATABASE_URL"])),
+        poolclass=NullPool,
     )
-    engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
         names = connection.scalars(text("select datname from pg_database where datname ~ '_'"))
         assert sorted(names) == [
