@@ -1,4 +1,4 @@
-"""`python -m tagline.servers up` and `demo`, as `make up` and `make demo` call them."""
+"""`python -m tagline.servers` with `up` and `demo` (make calls them) or `prepare` (production)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from rich.console import Console
 from tagline.errors import TaglineError
 from tagline.servers import summary
 from tagline.servers.demo import demo, talker
+from tagline.servers.prepare import prepare
 from tagline.servers.stack import running
 from tagline.servers.supervise import interruptible
 from tagline.settings import Settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Start the servers, and for `demo` tell its story; returns the exit code."""
+    """Start the servers, and for `demo` tell its story, or prepare them; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tagline.servers", description=__doc__)
-    parser.add_argument("what", choices=["up", "demo"])
+    parser.add_argument("what", choices=["up", "demo", "prepare"])
     parser.add_argument("--once", action="store_true", help="stop after the demo's summary")
     chosen = parser.parse_args(arguments)
     console = Console()
@@ -27,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         with interruptible():
             if chosen.what == "demo":
                 demo(settings, console, once=chosen.once)
+            elif chosen.what == "prepare":
+                prepare(settings, talker(console))
             else:
                 up(settings, console)
     except KeyboardInterrupt:

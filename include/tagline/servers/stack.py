@@ -76,7 +76,7 @@ def _start(stack: Stack, home: Path, say: Say, dags: Sequence[str]) -> None:
     )  # fmt: skip
     supervisor.complete("airflow-migrate", "airflow", "db", "migrate")
     say("Airflow's database is migrated")
-    supervisor.start("airflow-scheduler", "tagline.servers.scheduler")
+    supervisor.start("airflow-scheduler", "tagline.servers.preloaded", "scheduler")
     for part in ("api-server", "dag-processor", "triggerer"):
         supervisor.start(f"airflow-{part}", "airflow", part)
     supervisor.wait_until(stack.airflow.healthy, "the start of Airflow")

@@ -60,28 +60,48 @@ class Supervisor:
 
     def start(self, name: str, *module: str) -> None:
         """Start `python -m module…`, its output appended to <logs>/<name>.log."""
+        self.start_command(name, [sys.executable, "-m", *module])
+
+    def start_command(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start a program, in an environment of its own if one is given."""
+        self._children.append(self._launch(name, command, environment))
+
+    def complete(self, name: str, *module: str) -> None:
+        """Run `python -m module…` to its end; raises ServerFailed unless it succeeds."""
+        self.complete_command(name, [sys.executable, "-m", *module])
+
+    def complete_command(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Run a program to its end; raises ServerFailed unless it succeeds."""
+        child = self._launch(name, command, environment)
+        try:
+            if child.process.wait() != 0:
+                raise _failure(child)
+        finally:
+            _end([child.process])
+
+    def _launch(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None
+    ) -> _Child:
         log = self._logs / f"{name}.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *module],
-                env=self._environment,
+                command,
+                env=self._environment if environment is None else environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )
-        self._children.append(_Child(name, process, log))
+        return _Child(name, process, log)
 
-    def complete(self, name: str, *module: str) -> None:
-        """Run `python -m module…` to its end; raises ServerFailed unless it succeeds."""
-        self.start(name, *module)
-        child = self._children.pop()
-        try:
-            if child.process.wait() != 0:
-                raise _failure(child)
-        finally:
-            _end([child.process])
+    def processes(self) -> list[psutil.Process]:
+        """All processes of the children at this moment, with what they have started."""
+        return _members({child.process.pid for child in self._children})
 
     def watch(self) -> None:
         """Raise ServerFailed if a child has ended by itself."""
@@ -138,13 +158,15 @@ def _end(leaders: Sequence[subprocess.Popen[bytes]]) -> None:
     for leader in leaders:
         with contextlib.suppress(subprocess.TimeoutExpired):
             leader.wait(max(limit - time.monotonic(), 0))
-    sessions = {leader.pid for leader in leaders}
-    left = [process for process in psutil.process_iter() if _session(process.pid) in sessions]
-    for process in left:
+    for process in _members({leader.pid for leader in leaders}):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     for leader in leaders:
         leader.wait()
+
+
+def _members(sessions: set[int]) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if _session(process.pid) in sessions]
 
 
 def _session(pid: int) -> int | None:

@@ -1,7 +1,8 @@
-"""`airflow scheduler` with the libraries of the tasks imported beforehand.
+"""A part of Airflow with the libraries of the tasks imported beforehand.
 
-The local executor forks its tasks from the scheduler, so a task finds in memory what is imported
-here. Tagline itself is not among it: a task always runs the code as it is now.
+`python -m tagline.servers.preloaded scheduler` (local executor) and `... celery worker` fork
+their tasks, so a task finds in memory what is imported here. Tagline itself is not among it: a
+task always runs the code as it is now.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ LIBRARIES = (
 
 
 def main() -> None:
-    """Import the libraries, then become the scheduler."""
+    """Import the libraries, then become `airflow` with the same arguments."""
     logging.getLogger("great_expectations._docs_decorators").setLevel(logging.WARNING)
     for library in LIBRARIES:
         importlib.import_module(library)
-    sys.argv = ["airflow", "scheduler"]
+    sys.argv[0] = "airflow"
     runpy.run_module("airflow", run_name="__main__", alter_sys=True)
 
 
