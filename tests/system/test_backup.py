@@ -17,7 +17,16 @@ import pyarrow.parquet as parquet
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-CALL = [sys.executable, "-c", "from tagline.cli import main; main()"]
+CALLS = """
+import json, sys
+from tagline.cli import main
+for call in json.loads(sys.argv[1]):
+    try:
+        main(call)
+    except SystemExit as ended:
+        if ended.code:
+            raise
+"""
 FIRST, SECOND = "2017-01-10", "2017-01-11"
 AUDIENCE = "order_count_90d >= 2"
 
@@ -28,53 +37,56 @@ class Deployment:
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
         self.folder = folder
-        names = {
-            name: value for name, value in os.environ.items() if name != "TAGLINE_DATABASE_URL"
-        }
-        self.environment = names | {"TAGLINE_HOME": str(self.home), "TAGLINE_BUSINESS": "grocer"}
+        own = {"TAGLINE_HOME": str(self.home), "TAGLINE_BUSINESS": "grocer"}
+        self.environment = os.environ | own
+        self.environment.pop("TAGLINE_DATABASE_URL", None)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *calls: Sequence[str]) -> subprocess.Popen[str]:
+        """One process that gives these commands one after the other."""
         pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [*CALL, *arguments], env=self.environment, stdout=pipe, stderr=pipe, text=True
-        )
+        command = [sys.executable, "-c", CALLS, json.dumps(calls)]
+        return subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
 
-    def fails(self, *arguments: str) -> str:
-        """What a call says that is refused."""
-        process = self.start(*arguments)
+    def fails(self, *call: str) -> str:
+        """What a command says that is refused."""
+        process = self.start(call)
         _, said = process.communicate()
         assert process.returncode == 1, said
         return said
 
-    def json(self, *arguments: str) -> Any:
-        """The document of a call that succeeds."""
-        return finish(self.start(*arguments, "--json"))
+    def json(self, *calls: Sequence[str]) -> list[Any]:
+        """The documents of commands that succeed."""
+        return finish(self.start(*([*call, "--json"] for call in calls)))
 
-    def state(self) -> dict[str, Any]:
-        """Everything that readers see of the live release."""
-        audience = self.json("audience", AUDIENCE, "--ids")
+    def looks(self) -> list[Sequence[str]]:
+        """The commands that show everything that readers see of the live release."""
+        target = str(self.folder / "live.parquet")
+        audience = ["audience", AUDIENCE, "--ids"]
+        return [["releases"], ["profile", "1"], audience, ["export", target]]
+
+    def seen(self, documents: Sequence[Any]) -> dict[str, Any]:
+        """What these commands said, without what differs from look to look."""
+        releases, profile, audience, _ = documents
         del audience["milliseconds"]
-        releases = self.json("releases")
         for each in releases["releases"]:
             del each["outdated_from"]  # the run under way may have brought rows of earlier days
-        return {
-            "releases": releases,
-            "profile": self.json("profile", "1"),
-            "audience": audience,
-            "export": self.export(),
-        }
+        export = self.exported("live.parquet")
+        return {"releases": releases, "profile": profile, "audience": audience, "export": export}
 
-    def export(self, *options: str) -> list[dict[str, Any]]:
-        file = self.folder / "export.parquet"
-        self.json("export", str(file), *options)
-        rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+    def exported(self, name: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = parquet.read_table(self.folder / name).to_pylist()
         return sorted(rows, key=lambda row: row["customer_id"])
 
 
-def finish(process: subprocess.Popen[str]) -> Any:
+def finish(process: subprocess.Popen[str]) -> list[Any]:
     out, said = process.communicate()
     assert process.returncode == 0, said
-    return json.loads(out)
+    documents, decoder = [], json.JSONDecoder()
+    while out := out.lstrip():
+        document, end = decoder.raw_decode(out)
+        documents.append(document)
+        out = out[end:]
+    return documents
 
 
 @pytest.fixture
@@ -98,35 +110,35 @@ def ids(listed: dict[str, Any]) -> Sequence[int]:
 
 
 def test_live_is_as_before_after_everything_was_lost(grocer: Deployment) -> None:
-    backup = grocer.folder / "backup"
-    grocer.json("run", "--as-of", FIRST)
-    before = grocer.state()
+    backup = str(grocer.folder / "backup")
+    export = ["export", str(grocer.folder / "second.parquet"), "--as-of", SECOND]
+    before = grocer.seen(grocer.json(["run", "--as-of", FIRST], *grocer.looks())[1:])
 
-    run = grocer.start("run", "--as-of", SECOND, "--json")
-    wait_for_more_files(grocer.home / "lake", files(grocer.home / "lake"), run)
-    made = grocer.json("backup", str(backup))
+    there = files(grocer.home / "lake")
+    run = grocer.start(["run", "--as-of", SECOND, "--json"], [*export, "--json"])
+    wait_for_more_files(grocer.home / "lake", there, run)
+    (made,) = grocer.json(["backup", backup])
     assert made["has_lake"]
     assert set(made["databases"]) >= {"registry", "lake", "profiles"}
-    undisturbed = finish(run)
+    undisturbed, _ = finish(run)
     assert undisturbed["status"] == "released"
-    second = grocer.export("--as-of", SECOND)
-
-    refused = grocer.fails("restore", str(backup))
-    assert f"{grocer.home} is not empty" in refused
+    second = grocer.exported("second.parquet")
+    assert f"{grocer.home} is not empty" in grocer.fails("restore", backup)
 
     shutil.rmtree(grocer.home)
-    assert grocer.json("restore", str(backup)) == made
-    assert grocer.json("doctor")["fault"] == 0
-    restored = grocer.state()
-    if ids(restored["releases"]) == ids(before["releases"]):
-        assert restored == before
+    restored, health, *looked = grocer.json(["restore", backup], ["doctor"], *grocer.looks())
+    assert restored == made
+    assert health["fault"] == 0
+    after = grocer.seen(looked)
+    if ids(after["releases"]) == ids(before["releases"]):
+        assert after == before
     else:  # the run was done before the backup began
-        assert restored["export"] == second
+        assert after["export"] == second
 
-    again = grocer.json("run", "--as-of", SECOND)
+    again, _ = grocer.json(["run", "--as-of", SECOND], export)
     assert again["status"] == "released"
     assert again["customers"] == undisturbed["customers"]
-    assert grocer.export("--as-of", SECOND) == second
+    assert grocer.exported("second.parquet") == second
 
 
 def test_a_backup_without_its_last_file_is_refused(grocer: Deployment) -> None:
