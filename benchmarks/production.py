@@ -61,6 +61,15 @@ class Memory(threading.Thread):
             self.peak = max(self.peak, megabytes(self.find()))
 
 
+def family(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """These processes with their descendants: those of PostgreSQL have sessions of their own."""
+    found = {process.pid: process for process in processes}
+    for process in processes:
+        with suppress(psutil.Error):
+            found |= {child.pid: child for child in process.children(recursive=True)}
+    return list(found.values())
+
+
 def megabytes(processes: list[psutil.Process]) -> float:
     """The sum of the proportional set sizes: what is shared counts once."""
     total = 0
@@ -111,10 +120,7 @@ def measure(shape: str) -> Measured:
             start = time.perf_counter() - began
 
             def processes() -> list[psutil.Process]:
-                found = supervisor.processes()
-                for other in others:
-                    found += [other, *other.children(recursive=True)]
-                return found
+                return family([*supervisor.processes(), *others])
 
             time.sleep(15)
             rest, count = megabytes(processes()), len(processes())
