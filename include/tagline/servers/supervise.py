@@ -100,7 +100,7 @@ class Supervisor:
         return _Child(name, process, log)
 
     def processes(self) -> list[psutil.Process]:
-        """All processes of the children at this moment, with what they have started."""
+        """All processes in the sessions of the children at this moment."""
         return _members({child.process.pid for child in self._children})
 
     def watch(self) -> None:
