@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -122,11 +123,18 @@ class Composed:
 
 
 @contextmanager
-def composed(home: Path, say: Callable[[str], None] = print) -> Iterator[Composed]:
-    """Start all services in the order of their conditions; they end with the block."""
+def composed(
+    home: Path,
+    say: Callable[[str], None] = print,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Composed]:
+    """Start all services in the order of their conditions; they end with the block.
+
+    `variables` are further lines of the .env file.
+    """
     home.chmod(0o755)  # PostgreSQL runs as another user where this process is root
     ports = dict(zip(map(str, PORTS), map(str, _free_ports(len(PORTS))), strict=True))
-    found = composed_services(secret_values(), home)
+    found = composed_services({**secret_values(), **variables}, home)
     services = {name: _service(name, entry, home, ports) for name, entry in found.items()}
     for folder in ("tagline/home", "tagline/lake", "tagline/logs", "airflow", "data"):
         (home / folder).mkdir(parents=True)

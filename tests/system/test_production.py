@@ -1,4 +1,7 @@
-"""The services of docker-compose.yml on this machine, and a day of the grocer through them."""
+"""The services of docker-compose.yml on this machine, and a day of the grocer through them.
+
+The lake lies in an object store, as where workers run on several hosts.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,13 @@ from tagline.settings import Settings
 
 if TYPE_CHECKING:
     from tests.composed import ADMIN, Composed, composed, missing_program
+    from tests.object_store import ENVIRONMENT, ObjectStore, object_store
 else:
     from composed import ADMIN, Composed, composed, missing_program
+    from object_store import ENVIRONMENT, ObjectStore, object_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+BUCKET = "lake"
 DAY, DAY_BEFORE = datetime(2017, 12, 1, tzinfo=UTC), datetime(2017, 11, 30, tzinfo=UTC)
 ROLLBACK = "/tagline/api/releases/rollback"
 CELERY = ("celery", "--app", "airflow.providers.celery.executors.celery_executor.app")
@@ -42,6 +48,7 @@ class World:
     """The running services with the day's run, and what a person or an operator has in hand."""
 
     stack: Composed
+    store: ObjectStore
     airflow: AirflowApi
     registry: Registry
     run: Mapping[str, Any]
@@ -94,7 +101,7 @@ def world() -> Iterator[World]:
         pytest.skip(missing)
     home = Path(tempfile.mkdtemp(prefix="tl", dir="/tmp"))
     try:
-        with composed(home) as stack:
+        with object_store() as store, composed(home, variables=lake_in(store)) as stack:
             passwords = home / "passwords.json"
             passwords.write_text(json.dumps(dict([ADMIN])))
             airflow = AirflowApi(stack.url, passwords)
@@ -110,10 +117,17 @@ def world() -> Iterator[World]:
                 run = airflow.run("customer_tags", run_id)
             database = stack.environment("worker")["TAGLINE_DATABASE_URL"]
             registry = open_registry(Settings(home=home, database_url=database))
-            yield World(stack, airflow, registry, run)
+            yield World(stack, store, airflow, registry, run)
             registry.engine.dispose()
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def lake_in(store: ObjectStore) -> dict[str, str]:
+    """What .env says of a lake in a new bucket of the store."""
+    store.make_bucket(BUCKET)
+    place = {"TAGLINE_LAKE_URL": f"s3://{BUCKET}/shop", "AWS_ENDPOINT_URL": store.url}
+    return {name: value for name, value in ENVIRONMENT.items() if "METADATA" not in name} | place
 
 
 def tasks(world: World) -> list[dict[str, Any]]:
@@ -128,7 +142,15 @@ def test_a_days_run_triggered_by_rest_is_live(world: World) -> None:
     live = world.registry.live()
     assert live is not None
     assert (live.as_of, live.customers) == (DAY, 2_463)
-    assert live.files["customer"]
+
+
+def test_the_lake_and_the_release_lie_in_the_object_store(world: World) -> None:
+    live = world.registry.live()
+    assert live is not None
+    objects = {f"s3://{BUCKET}/{key}" for key in world.store.objects(BUCKET)}
+    assert objects.issuperset(live.files["customer"])
+    assert any(path.startswith(f"s3://{BUCKET}/shop/clean/orders/data/") for path in objects)
+    assert not list((world.stack.home / "tagline").rglob("*.parquet"))
 
 
 def test_every_task_ran_on_the_celery_worker(world: World) -> None:
