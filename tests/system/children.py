@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -54,6 +55,7 @@ def children() -> ForkServerContext:
     """A context whose processes start with everything imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*IMPORTED, __name__])
+    forkserver.ensure_running()  # it imports while the caller goes on
     return context
 
 
@@ -150,7 +152,7 @@ class ReaderInChild:
 
 
 def start_reader(
-    context: ForkServerContext, settings: Settings, customers: Sequence[str], pause: float = 0.002
+    context: ForkServerContext, settings: Settings, customers: Sequence[str], pause: float = 0.01
 ) -> ReaderInChild:
     """Start a reader of profiles, audiences and exports of the live release."""
     is_over = context.Event()

@@ -20,7 +20,7 @@ from tagline import quarantine
 from tagline.deployment import Deployment, open_deployment
 from tagline.engines import Relation
 from tagline.pipeline import STAGES, run_day
-from tagline.registry.schema import LakePublication, Release
+from tagline.registry.schema import LakePublication
 from tagline.serve.exports import export
 from tagline.serve.profiles import ProfileReader
 from tagline.serve.released import file_columns, files_of
@@ -62,7 +62,10 @@ def opened(settings: Settings) -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def killed(postgres_url: str) -> Iterator[Killed]:
-    """Kills spread over the stages, on one day after the other, each day then run to its end."""
+    """Kills spread over the stages, each followed by a run of the same day.
+
+    A day's runs are killed in every other stage, one after the other; the fifth may end.
+    """
     folder = Path(tempfile.mkdtemp(prefix="tlk", dir="/tmp"))
     shop = small_grocer(folder / "shop")
     steady = shop.open("steady", folder / "steady" / "home", postgres_url)
@@ -80,32 +83,34 @@ def killed(postgres_url: str) -> Iterator[Killed]:
             as_of = FIRST
             while found.kills.total() < KILLS:
                 as_of += timedelta(days=1)
-                stage = STAGES[found.kills.total() % len(STAGES)]
-                run = start_run(context, struck, as_of, f"struck-{as_of:%m%d}")
-                run.wait_for(stage)
-                time.sleep(chance.random() * seconds[stage])
-                if run.kill():
-                    found.kills[run.stage or "start"] += 1
-                else:
-                    found.missed += 1
-                again = start_run(context, struck, as_of, _again(as_of, chance))
-                code, said = again.end()
-                assert code == 0, f"seed {SEED}, {as_of:%Y-%m-%d}, killed in {run.stage}: {said}"
+                odd = len(found.days) % 2
+                for stage in STAGES[odd::2][: KILLS - found.kills.total()]:
+                    run = start_run(context, struck, as_of, _attempt(as_of, chance))
+                    run.wait_for(stage)
+                    time.sleep(chance.random() * seconds[stage])
+                    if run.kill():
+                        found.kills[run.stage or "start"] += 1
+                    else:
+                        found.missed += 1
+                code, said = start_run(context, struck, as_of, _attempt(as_of, chance)).end()
+                assert code == 0, f"seed {SEED}, {as_of:%Y-%m-%d}: {said}"
                 made = run_day(undisturbed, as_of, f"steady-{as_of:%m%d}", lambda: LOADED_AT)
                 seconds = {s: (seconds[s] + made.seconds[s]) / 2 for s in STAGES}
                 found.days.append(as_of)
+                print(f"{as_of:%m-%d} {time.monotonic() - began:.0f} s {dict(found.kills)}", flush=True)
             found.answers = reader.stop()
             print(f"{found.kills.total()} kills in {time.monotonic() - began:.0f} s")
             print(f"kills {dict(found.kills)}, missed {found.missed}")
-            print(f"reads {found.answers.counts}")
+            print(f"reads {found.answers.counts}", flush=True)
             yield found
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _again(as_of: datetime, chance: random.Random) -> str:
-    """The id of the second attempt: that of the first (Airflow's retry), or a new one."""
-    return f"struck-{as_of:%m%d}" + ("" if chance.random() < 0.5 else "-again")
+def _attempt(as_of: datetime, chance: random.Random) -> str:
+    """The id of an attempt: a day's own, as in Airflow's retries, or a new one as by hand."""
+    own = f"struck-{as_of:%m%d}"
+    return own if chance.random() < 0.5 else f"{own}-{chance.randrange(10**6)}"
 
 
 def _customers(deployment: Deployment) -> list[str]:
@@ -134,7 +139,7 @@ def test_each_rerun_released_the_same_values_as_a_run_that_nothing_disturbed(
         assert columns == file_columns(paths[0])
         assert _different(killed.deployment, Relation((paths[0],), columns), paths[1]) == 0, as_of
         file_columns.cache_clear()  # the next day's files have the same names
-    assert len(killed.days) >= KILLS
+    assert len(killed.days) >= KILLS / 4
 
 
 def _different(deployment: Deployment, one: Relation, path: str) -> int:
@@ -206,9 +211,3 @@ def test_the_table_of_other_engines_follows_the_releases(killed: Killed) -> None
     assert shown == {as_of: release.id for as_of, release in active.items()}
     in_lake = set(lake.relation("tags.customers", {}).files)
     assert in_lake == {file for release in active.values() for file in files_of(release)}
-
-
-def test_no_day_was_released_twice_by_the_same_run(killed: Killed) -> None:
-    releases: list[Release] = list(killed.deployment.registry.releases())
-    made = Counter((release.as_of, release.run_id) for release in releases)
-    assert max(made.values()) == 1
