@@ -66,13 +66,22 @@ class Proxy:
             while part := one.recv(4096):
                 passed += len(part) if counted else 0
                 if counted and self.fault != "none" and passed > self.after:
-                    break_off(other, self.fault, self.over)
+                    self._break_off(other)
                     break
                 other.sendall(part)
         for each in (one, other):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
+
+    def _break_off(self, client: socket.socket) -> None:
+        if self.fault == "hang":
+            self.over.wait()
+        if self.fault == "reset":
+            # the other thread is woken by the first call, and the last to close sends the reset
+            client.shutdown(socket.SHUT_RD)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+            client.close()
 
 
 @contextmanager
@@ -136,7 +145,7 @@ def file_server() -> Iterator[FileServer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.handle_error = lambda *_: None  # type: ignore[method-assign, assignment]
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
     shown.port = server.server_port
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -21,6 +21,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from tests.system.small_grocer import LOADED_AT
+
 from tagline.deployment import Deployment, open_deployment
 from tagline.pipeline import STAGES, run_day
 from tagline.serve.audiences import ids
@@ -28,7 +30,6 @@ from tagline.serve.exports import export
 from tagline.serve.profiles import ProfileReader
 from tagline.serve.store import open_profile_store
 from tagline.settings import Settings
-from tests.system.small_grocer import LOADED_AT
 
 IMPORTED = (
     "great_expectations",
@@ -164,9 +165,7 @@ def start_reader(
     return ReaderInChild(process, is_over, told)
 
 
-def _read(
-    settings: Settings, customers: list[str], pause: float, is_over: Any, told: str
-) -> None:
+def _read(settings: Settings, customers: list[str], pause: float, is_over: Any, told: str) -> None:
     counts: Counter[str] = Counter()
     answers: set[tuple[str, str, str, str]] = set()
     steps: list[str] = []

@@ -45,9 +45,7 @@ class SmallGrocer:
         shop = yaml.safe_load((path / "grocer.yaml").read_text("utf-8"))
         shop |= {"sources": [name], "tags": list(TAGS), "models": []}
         _write(path / f"{name}.yaml", shop)
-        return Settings(
-            business=name, definitions=self.definitions, home=home, database_url=server
-        )
+        return Settings(business=name, definitions=self.definitions, home=home, database_url=server)
 
     def declare(self, name: str, changes: Mapping[str, Any]) -> None:
         """Write the definition of a source: the files of this shop, with some keys changed."""

@@ -15,6 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.conftest import drop_databases
+from tests.system.children import Answers, children, read_once, start_reader, start_run
+from tests.system.small_grocer import LOADED_AT, small_grocer
 
 from tagline import quarantine
 from tagline.deployment import Deployment, open_deployment
@@ -27,9 +30,6 @@ from tagline.serve.released import file_columns, files_of
 from tagline.serve.store import open_profile_store
 from tagline.settings import Settings
 from tagline.versions import entry_columns, row_columns
-from tests.conftest import drop_databases
-from tests.system.children import Answers, children, read_once, start_reader, start_run
-from tests.system.small_grocer import LOADED_AT, small_grocer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 KILLS = int(os.environ.get("TAGLINE_TEST_KILLS", "100"))
@@ -97,7 +97,10 @@ def killed(postgres_url: str) -> Iterator[Killed]:
                 made = run_day(undisturbed, as_of, f"steady-{as_of:%m%d}", lambda: LOADED_AT)
                 seconds = {s: (seconds[s] + made.seconds[s]) / 2 for s in STAGES}
                 found.days.append(as_of)
-                print(f"{as_of:%m-%d} {time.monotonic() - began:.0f} s {dict(found.kills)}", flush=True)
+                print(
+                    f"{as_of:%m-%d} {time.monotonic() - began:.0f} s {dict(found.kills)}",
+                    flush=True,
+                )
             found.answers = reader.stop()
             print(f"{found.kills.total()} kills in {time.monotonic() - began:.0f} s")
             print(f"kills {dict(found.kills)}, missed {found.missed}")
@@ -192,8 +195,9 @@ def test_the_clean_tables_hold_the_same_rows_and_versions(killed: Killed) -> Non
             (f"clean.{table}__superseded", entry_columns(definition)),
         ):
             kept = {each: kind for each, kind in columns.items() if each != "_source"}
-            sides = [each.lake.relation(name, kept) for each in (killed.deployment, killed.steady)]
-            assert _rows_apart(killed.steady, *sides, ", ".join(kept)) == 0, name
+            one = killed.deployment.lake.relation(name, kept)
+            other = killed.steady.lake.relation(name, kept)
+            assert _rows_apart(killed.steady, one, other, ", ".join(kept)) == 0, name
 
 
 def test_quarantine_holds_each_refused_row_once(killed: Killed) -> None:

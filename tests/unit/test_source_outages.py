@@ -11,10 +11,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from sqlalchemy import create_engine, text
-
-from tagline.errors import SourceUnavailable
 from tests.failing_servers import FileServer, Proxy, file_server, proxy
 from tests.unit.conftest import Kiosk
+
+from tagline.errors import SourceUnavailable
 
 pytestmark = pytest.mark.slow
 AS_OF = datetime(2019, 3, 1, tzinfo=UTC)

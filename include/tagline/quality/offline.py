@@ -123,7 +123,7 @@ class OfflinePageView(DefaultJinjaPageView):
     """A page of one validation or suite."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)  # type: ignore[no-untyped-call]
+        super().__init__(*arguments, **named)
         self.env.bytecode_cache = _COMPILED
 
     def render(self, document: Any, template: Any = None, **kwargs: Any) -> str:
@@ -135,7 +135,7 @@ class OfflineIndexPageView(DefaultJinjaIndexPageView):
     """The site's first page."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)  # type: ignore[no-untyped-call]
+        super().__init__(*arguments, **named)
         self.env.bytecode_cache = _COMPILED
 
     def render(self, document: Any, template: Any = None, **kwargs: Any) -> str:
