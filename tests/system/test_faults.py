@@ -1,4 +1,4 @@
-"""Two runs of a day at once, a full disk, a restarted database: an error to retry, then the same."""
+"""Two runs of a day at once, a full disk, a restarted database: an error, then the same."""
 
 from __future__ import annotations
 

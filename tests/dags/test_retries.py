@@ -1,0 +1,91 @@
+"""Which failures of a task Airflow retries: those that may mend themselves, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from tagline.deployment import Deployment
+from tagline.errors import DatabaseUnavailable, DiskFull, SourceUnavailable, TaglineError
+from tagline.settings import Settings
+from tests.conftest import drop_databases
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default::DeprecationWarning"),  # Airflow's own, at import
+]
+RUN = {"id": "r", "as_of": datetime(2017, 12, 1, tzinfo=UTC).isoformat()}
+
+
+def lose_the_database(deployment: Deployment, *_: Any) -> Any:
+    """A session that the server ends in the middle."""
+    with deployment.registry.session() as session:
+        session.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+
+
+def lose_the_database_while_copying(deployment: Deployment, *_: Any) -> Any:
+    """The same below SQLAlchemy, where the profile store copies its rows."""
+    raw: Any = deployment.registry.engine.raw_connection()
+    try:
+        raw.cursor().execute("select pg_terminate_backend(pg_backend_pid())")
+    finally:
+        raw.invalidate()
+
+
+def fill_the_disk(_deployment: Deployment, *_: Any) -> Any:
+    """A device that is always full."""
+    with Path("/dev/full").open("wb", buffering=0) as file:
+        file.write(b"x")
+
+
+def find_no_source(_deployment: Deployment, *_: Any) -> Any:
+    """A source that is down."""
+    raise SourceUnavailable("source till: it does not answer")
+
+
+def refuse(_deployment: Deployment, *_: Any) -> Any:
+    """A refusal that no retry mends."""
+    raise TaglineError("the moon is in the wrong house")
+
+
+@pytest.fixture
+def execute(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Any]]:
+    """Executes a task that calls one of the functions above."""
+    from tagline_airflow.steps import step
+
+    monkeypatch.setenv("TAGLINE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TAGLINE_DATABASE_URL", postgres_url)
+    context: Any = {"ti": SimpleNamespace(xcom_pull=lambda **_: RUN)}
+    yield lambda name: step("a_step", f"{__name__}:{name}").execute(context)
+    drop_databases(Settings())
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "said"),
+    [
+        ("lose_the_database", DatabaseUnavailable, "PostgreSQL was lost"),
+        ("lose_the_database_while_copying", DatabaseUnavailable, "PostgreSQL was lost"),
+        ("fill_the_disk", DiskFull, "the disk is full: .* MB free"),
+        ("find_no_source", SourceUnavailable, "does not answer"),
+    ],
+)
+def test_what_may_mend_itself_is_retried(
+    execute: Callable[[str], Any], function: str, error: type[TaglineError], said: str
+) -> None:
+    with pytest.raises(error, match=said):  # Airflow retries every error but AirflowFailException
+        execute(function)
+
+
+def test_a_refusal_is_not_retried(execute: Callable[[str], Any]) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match="wrong house"):
+        execute("refuse")
