@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +13,6 @@ from sqlalchemy import text
 
 from tagline.deployment import Deployment
 from tagline.errors import DatabaseUnavailable, DiskFull, SourceUnavailable, TaglineError
-from tagline.settings import Settings
-from tests.conftest import drop_databases
 
 pytestmark = [
     pytest.mark.slow,
@@ -57,15 +55,14 @@ def refuse(_deployment: Deployment, *_: Any) -> Any:
 @pytest.fixture
 def execute(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], Any]]:
+) -> Callable[[str], Any]:
     """Executes a task that calls one of the functions above."""
     from tagline_airflow.steps import step
 
     monkeypatch.setenv("TAGLINE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TAGLINE_DATABASE_URL", postgres_url)
     context: Any = {"ti": SimpleNamespace(xcom_pull=lambda **_: RUN)}
-    yield lambda name: step("a_step", f"{__name__}:{name}").execute(context)
-    drop_databases(Settings())
+    return lambda name: step("a_step", f"{__name__}:{name}").execute(context)
 
 
 @pytest.mark.parametrize(
