@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -22,6 +19,7 @@ from tagline.errors import QuarantineLimitExceeded, TaglineError, UnknownName
 from tagline.loads import interval_of, loads_of, merged
 from tagline.registry.schema import Cleaning, Load
 from tagline.rules import over_limit
+from tagline.scratch import scratch_folder
 from tagline.sources import Interval
 from tagline.sqlfiles import parse_sql
 from tagline.versions import Versions
@@ -124,7 +122,8 @@ class _Cleaning:
         token = _digest(self.table, self.source, definition, sorted(load.id for load in pending))
         if again:
             token = _digest(token, self.at.isoformat())
-        with self._scratch() as scratch:
+        name = f"clean-{self.table}-{self.source}"
+        with scratch_folder(self.deployment.settings, name) as scratch:
             newest = max(load.id for load in pending)
             delivered = deliver_rows(
                 self.deployment, self.table, self.source, loads, scope, scratch, newest
@@ -203,16 +202,6 @@ class _Cleaning:
                 f"source, sql/sources/{self.source}/{self.table}.sql or the expectation, then "
                 "run again."
             )
-
-    @contextmanager
-    def _scratch(self) -> Iterator[Path]:
-        name = f"clean-{self.table}-{self.source}-{time.monotonic_ns()}"
-        folder = self.deployment.settings.home_path / "scratch" / name
-        folder.mkdir(parents=True)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _definition_digest(

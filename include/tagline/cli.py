@@ -94,10 +94,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         else:
             print(_message(error), file=sys.stderr)  # noqa: T201 - the answer to a person
         sys.exit(error.exit_code)
+    except Exception as error:
+        told = _explanation(error)
+        if told is None:
+            raise
+        print(_message(told), file=sys.stderr)  # noqa: T201
+        sys.exit(told.exit_code)
     except KeyboardInterrupt:
         print("tagline: interrupted", file=sys.stderr)  # noqa: T201
         sys.exit(130)
     sys.exit(0)
+
+
+def _explanation(error: Exception) -> TaglineError | None:
+    """The same error as one to be told to a person, if the machines are its reason."""
+    from tagline.outages import explanation
+    from tagline.settings import Settings
+
+    return explanation(error, Settings())
 
 
 def _message(error: TaglineError) -> str:

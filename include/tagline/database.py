@@ -13,16 +13,13 @@ from sqlalchemy import URL, NullPool, create_engine, event, make_url, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from tagline.errors import TaglineError, UnknownName
+from tagline.errors import DatabaseUnavailable as DatabaseUnavailable
+from tagline.errors import UnknownName
 from tagline.settings import Settings
 
 DATABASES = ("registry", "lake", "profiles", "mlflow", "airflow")
 _DUPLICATE = {"42P04", "23505"}  # duplicate_database, or its row written at the same moment
 _TEMPLATE_IN_USE = "55006"
-
-
-class DatabaseUnavailable(TaglineError):
-    """The PostgreSQL server cannot be reached or started."""
 
 
 def server_url(settings: Settings) -> str:

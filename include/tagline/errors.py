@@ -11,6 +11,7 @@ class TaglineError(Exception):
     """A refusal or failure with a reason for a person; `exit_code` is the command line's answer."""
 
     exit_code = 1
+    is_transient = False  # whether the same call may succeed later, with nothing changed
 
 
 class WrongUsage(TaglineError):
@@ -62,9 +63,25 @@ class SourceChanged(TaglineError):
 class SourceUnavailable(TaglineError):
     """A source could not be read; the run may be retried."""
 
+    is_transient = True
+
+
+class DatabaseUnavailable(TaglineError):
+    """The PostgreSQL server cannot be reached or started, or was lost; the run may be retried."""
+
+    is_transient = True
+
+
+class DiskFull(TaglineError):
+    """There is no space left for the state; the run may be retried once there is."""
+
+    is_transient = True
+
 
 class LakeUnavailable(TaglineError):
     """The object store of the lake does not answer; the run may be retried."""
+
+    is_transient = True
 
 
 class QuarantineLimitExceeded(TaglineError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from tagline.errors import NoData, TaglineError, UnknownName
 from tagline.loads import covered, interval_of, loads_of, merged, newest_parts, parts_sql, without
 from tagline.registry.schema import Load
 from tagline.revised import Revised, find_revised, last_state, save_state
+from tagline.scratch import scratch_folder
 from tagline.sources import Interval, SourceReader, open_source
 from tagline.sources.delivery import Delivery, column_types, deliver, digest_sql, digest_text
 from tagline.storage import remove
@@ -191,11 +191,10 @@ class _Extraction:
     ) -> TableExtract:
         deployment = self.deployment
         settings = deployment.settings
-        scratch = settings.home_path / "scratch" / f"extract-{self.name}-{time.monotonic_ns()}"
         target = deployment.lake.new_file(self._raw(source, table))
-        refused = str(scratch / "refused.parquet")
-        engine = local_engine(settings)
-        try:
+        with scratch_folder(settings, f"extract-{self.name}") as scratch:
+            refused = str(scratch / "refused.parquet")
+            engine = local_engine(settings)
             with reader.read(table, interval, self.as_of, scratch) as incoming:
                 delivery = deliver(engine, incoming, interval, target, refused, self.at)
             held = refused if delivery.refused_counts else None
@@ -224,8 +223,6 @@ class _Extraction:
                     self._refuse(held, load.id)
             if not kept or not delivery.rows:
                 remove(target)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
         return TableExtract(
             rows=delivery.rows,
             loads=kept,

@@ -6,13 +6,17 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tagline.deployment import Deployment
 from tagline.errors import NoData, TaglineError
 from tagline.logs import logged_stage
+from tagline.outages import explained
 
 STAGES = ("extract", "clean", "check", "compute", "score", "audit", "gate", "release")
 Clock = Callable[[], datetime]
@@ -45,8 +49,12 @@ def run_stage(
     """One whole stage of a run; returns its report, which is also saved in the registry."""
     if stage not in STAGES:
         raise ValueError(f"{stage!r} is no stage")
-    call = _stages()[stage]
-    return logged_stage(stage, run_id, as_of, lambda: call(deployment, run_id, as_of, at))
+
+    def call() -> Any:
+        with explained(deployment.settings):
+            return _stages()[stage](deployment, run_id, as_of, at)
+
+    return logged_stage(stage, run_id, as_of, call)
 
 
 def run_day(deployment: Deployment, as_of: datetime, run_id: str, clock: Clock) -> RunReport:
@@ -55,7 +63,8 @@ def run_day(deployment: Deployment, as_of: datetime, run_id: str, clock: Clock) 
     Any other TaglineError marks the run as failed and is raised again; what was live stays so.
     """
     registry = deployment.registry
-    registry.start_run(run_id, as_of, clock())
+    with explained(deployment.settings):
+        registry.start_run(run_id, as_of, clock())
     seconds: dict[str, float] = {}
     try:
         for stage in STAGES:
@@ -66,7 +75,8 @@ def run_day(deployment: Deployment, as_of: datetime, run_id: str, clock: Clock) 
         registry.finish_run(run_id, "no_data", clock(), str(error))
         raise
     except TaglineError as error:
-        registry.finish_run(run_id, "failed", clock(), str(error))
+        with suppress(SQLAlchemyError):  # a lost database; the reason is told all the same
+            registry.finish_run(run_id, "failed", clock(), str(error))
         raise
     return report(deployment, run_id, seconds)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING
 from tagline.engines.duckdb import local_engine
 from tagline.loads import loads_of, merged, newest_parts, parts_sql, without
 from tagline.registry.schema import SourceState
+from tagline.scratch import scratch_folder
 from tagline.sources import Interval, SourceReader
 from tagline.sources.delivery import compare_days
 
@@ -65,14 +64,13 @@ def find_revised(
         table, newest_parts(loads, None), definition.columns, definition.time
     )
     hull = Interval(doubtful[0].start, doubtful[-1].end)
-    scratch = settings.home_path / "scratch" / f"compare-{source}.{table}-{time.monotonic_ns()}"
-    try:
-        with reader.read(table, hull, hull.end, scratch) as incoming:
-            compared = compare_days(
-                local_engine(settings), incoming, sql, relations, catalog.definition.timezone
-            )
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with (
+        scratch_folder(settings, f"compare-{source}.{table}") as scratch,
+        reader.read(table, hull, hull.end, scratch) as incoming,
+    ):
+        compared = compare_days(
+            local_engine(settings), incoming, sql, relations, catalog.definition.timezone
+        )
     days: list[date] = []
     found: list[Interval] = []
     before = False

@@ -14,7 +14,7 @@ from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from structlog.contextvars import bound_contextvars
 
-from tagline.errors import LakeUnavailable, NoData, SourceUnavailable, TaglineError
+from tagline.errors import NoData, TaglineError
 from tagline.logs import logged_stage
 from tagline.settings import Settings
 from tagline_airflow.links import ModelRunLink
@@ -54,17 +54,15 @@ class CoreOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Call the core and log what it reports; its errors are said in Airflow's words."""
-        from tagline.database import DatabaseUnavailable
-
         logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # a line for each file opened
         try:
             report = self._report(context)
         except NoData as error:
             _finish(context, "no_data", str(error))
             raise AirflowSkipException(f"no data: {error}") from error
-        except (SourceUnavailable, DatabaseUnavailable, LakeUnavailable):
-            raise  # is retried
         except TaglineError as error:
+            if error.is_transient:
+                raise  # is retried
             raise AirflowFailException(str(error)) from error
         for line in report_lines(report if isinstance(report, Mapping) else {"list": report}):
             self.log.info(line)
@@ -73,8 +71,10 @@ class CoreOperator(BaseOperator):
 
     def _report(self, context: Context) -> Any:
         from tagline.deployment import open_deployment
+        from tagline.outages import explained
 
-        with open_deployment() as deployment:
+        settings = Settings()
+        with explained(settings), open_deployment(settings) as deployment:
             run = self.run_of(deployment, context)
             # Airflow's own lines carry these values too, as those of the core do
             with bound_contextvars(run=run.id, as_of=run.as_of.isoformat()):

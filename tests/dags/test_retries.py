@@ -1,38 +1,100 @@
-"""What a task says of the core's errors: outages are tried again, refusals fail at once."""
+"""Which failures of a task Airflow retries: those that may mend themselves, and no others."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from tagline.database import DatabaseUnavailable
-from tagline.errors import LakeUnavailable, ReleaseRefused, SourceUnavailable, TaglineError
+import pytest
+from sqlalchemy import text
+
+from tagline.deployment import Deployment
+from tagline.errors import (
+    DatabaseUnavailable,
+    DiskFull,
+    LakeUnavailable,
+    SourceUnavailable,
+    TaglineError,
+)
 
 pytestmark = [
-    pytest.mark.slow,  # importing Airflow takes two seconds
+    pytest.mark.slow,
     pytest.mark.filterwarnings("default::DeprecationWarning"),  # Airflow's own, at import
 ]
+RUN = {"id": "r", "as_of": datetime(2017, 12, 1, tzinfo=UTC).isoformat()}
 
 
-def raised_by_a_task_after(error: TaglineError) -> Exception:
-    """What a task ends with when its function of the core raises an error."""
-    from tagline_airflow.operators import CoreOperator
-
-    class Failing(CoreOperator):
-        def _report(self, context: object) -> None:
-            raise error
-
-    with pytest.raises(Exception, match="said by the core") as ended:
-        Failing(task_id="clean", calls="tagline.clean:clean").execute({})
-    return ended.value
+def lose_the_database(deployment: Deployment, *_: Any) -> Any:
+    """A session that the server ends in the middle."""
+    with deployment.registry.session() as session:
+        session.execute(text("select pg_terminate_backend(pg_backend_pid())"))
 
 
-@pytest.mark.parametrize("kind", [SourceUnavailable, DatabaseUnavailable, LakeUnavailable])
-def test_an_outage_is_left_to_airflows_retries(kind: type[TaglineError]) -> None:
-    assert type(raised_by_a_task_after(kind("said by the core"))) is kind
+def lose_the_database_while_copying(deployment: Deployment, *_: Any) -> Any:
+    """The same below SQLAlchemy, where the profile store copies its rows."""
+    raw: Any = deployment.registry.engine.raw_connection()
+    try:
+        raw.cursor().execute("select pg_terminate_backend(pg_backend_pid())")
+    finally:
+        raw.invalidate()
 
 
-@pytest.mark.parametrize("kind", [TaglineError, ReleaseRefused])
-def test_what_a_retry_cannot_mend_fails_at_once(kind: type[TaglineError]) -> None:
+def fill_the_disk(_deployment: Deployment, *_: Any) -> Any:
+    """A device that is always full."""
+    with Path("/dev/full").open("wb", buffering=0) as file:
+        file.write(b"x")
+
+
+def find_no_source(_deployment: Deployment, *_: Any) -> Any:
+    """A source that is down."""
+    raise SourceUnavailable("source till: it does not answer")
+
+
+def find_no_lake(_deployment: Deployment, *_: Any) -> Any:
+    """An object store that is down."""
+    raise LakeUnavailable("the lake at s3://shop does not answer")
+
+
+def refuse(_deployment: Deployment, *_: Any) -> Any:
+    """A refusal that no retry mends."""
+    raise TaglineError("the moon is in the wrong house")
+
+
+@pytest.fixture
+def execute(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Any]:
+    """Executes a task that calls one of the functions above."""
+    from tagline_airflow.steps import step
+
+    monkeypatch.setenv("TAGLINE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TAGLINE_DATABASE_URL", postgres_url)
+    context: Any = {"ti": SimpleNamespace(xcom_pull=lambda **_: RUN)}
+    return lambda name: step("a_step", f"{__name__}:{name}").execute(context)
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "said"),
+    [
+        ("lose_the_database", DatabaseUnavailable, "PostgreSQL was lost"),
+        ("lose_the_database_while_copying", DatabaseUnavailable, "PostgreSQL was lost"),
+        ("fill_the_disk", DiskFull, "the disk is full: .* MB free"),
+        ("find_no_source", SourceUnavailable, "does not answer"),
+        ("find_no_lake", LakeUnavailable, "does not answer"),
+    ],
+)
+def test_what_may_mend_itself_is_retried(
+    execute: Callable[[str], Any], function: str, error: type[TaglineError], said: str
+) -> None:
+    with pytest.raises(error, match=said):  # Airflow retries every error but AirflowFailException
+        execute(function)
+
+
+def test_a_refusal_is_not_retried(execute: Callable[[str], Any]) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
-    assert isinstance(raised_by_a_task_after(kind("said by the core")), AirflowFailException)
+    with pytest.raises(AirflowFailException, match="wrong house"):
+        execute("refuse")

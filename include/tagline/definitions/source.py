@@ -66,6 +66,9 @@ class SourceDefinition(Definition):
     name: Names
     description: Sentence
     timezone: TimeZoneName = "UTC"  # of its naive timestamps
+    timeout: Duration = Field(  # a read ends when nothing has come for this long; then a retry
+        default="5 minutes", validate_default=True
+    )
     feeds: dict[Slug, Literal["interval", "snapshot"]] = Field(min_length=1)
     """Canonical tables that it fills, each by sql/sources/<source>/<table>.sql.
 

@@ -43,11 +43,11 @@ _SQL_TYPES = {
     DataType.TEXT_LIST: "VARCHAR[]",
 }
 
-_DURATION = re.compile(r"^(\d+)\s+(minute|hour|day|week)s?$")
+_DURATION = re.compile(r"^(\d+)\s+(second|minute|hour|day|week)s?$")
 
 
 def parse_duration(text: Any) -> timedelta:
-    """`90 days`, `6 hours`, `2 weeks`, `30 minutes` as a timedelta.
+    """`90 days`, `6 hours`, `2 weeks`, `90 seconds` as a timedelta.
 
     >>> parse_duration("90 days").days
     90
@@ -66,10 +66,10 @@ def spell_duration(duration: timedelta) -> str:
     >>> spell_duration(parse_duration("2 weeks")), spell_duration(parse_duration("1 hour"))
     ('14 days', '1 hour')
     """
-    minutes = int(duration.total_seconds()) // 60
-    units = (("day", 1440), ("hour", 60), ("minute", 1))
-    unit, length = next(each for each in units if minutes % each[1] == 0)
-    count = minutes // length
+    seconds = int(duration.total_seconds())
+    units = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+    unit, length = next(each for each in units if seconds % each[1] == 0)
+    count = seconds // length
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 

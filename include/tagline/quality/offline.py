@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from great_expectations.render.view.view import DefaultJinjaIndexPageView, DefaultJinjaPageView
+from jinja2.bccache import Bucket, BytecodeCache
 
 _ELSEWHERE = (
     re.compile(r"<script[^>]*\bsrc=[\"']https?://[^>]*>\s*</script>", re.I),
@@ -99,8 +100,31 @@ def without_network(page: str) -> str:
     return page.replace("</head>", own, 1)
 
 
+class _Compiled(BytecodeCache):
+    """Compiled templates of this process: each view has an environment, all the same templates."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Fill the bucket if its template was compiled before."""
+        if bucket.key in self._known:
+            bucket.bytecode_from_string(self._known[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Remember a compiled template."""
+        self._known[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 class OfflinePageView(DefaultJinjaPageView):
     """A page of one validation or suite."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.env.bytecode_cache = _COMPILED
 
     def render(self, document: Any, template: Any = None, **kwargs: Any) -> str:
         """The page as HTML."""
@@ -109,6 +133,10 @@ class OfflinePageView(DefaultJinjaPageView):
 
 class OfflineIndexPageView(DefaultJinjaIndexPageView):
     """The site's first page."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.env.bytecode_cache = _COMPILED
 
     def render(self, document: Any, template: Any = None, **kwargs: Any) -> str:
         """The page as HTML."""

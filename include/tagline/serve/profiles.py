@@ -127,7 +127,7 @@ class ProfileReader:
 
     def _row(self, release: Release, customer_id: str) -> dict[str, Any]:
         row = self._store.row(release.id, customer_id)
-        if row is None and release.id not in self._store.stored():
+        if row is None:  # not in the store, or not yet: the files are there before the release is
             row = row_in_files(self._deployment.engine, release, customer_id)
         if row is None:
             raise UnknownCustomer(

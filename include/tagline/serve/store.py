@@ -67,7 +67,8 @@ class ProfileStore:
             release_id,
             customer_id,
         )
-        return None if values is None else dict(zip(self._names(release_id), values, strict=True))
+        names = () if values is None else self._names(release_id)
+        return dict(zip(names, values, strict=True)) if names else None
 
     def ids_from(self, release_id: int, prefix: str, limit: int) -> list[str]:
         """The first customers of a release whose id begins with `prefix`, in order of ids.
@@ -98,7 +99,9 @@ class ProfileStore:
                 "select columns from stored_releases where release_id = %s",
                 release_id,
             )
-            self._columns[release_id] = tuple(found or ())
+            if found is None:  # the release was dropped since its row was read
+                return ()
+            self._columns[release_id] = tuple(found)
         return self._columns[release_id]
 
     def load(self, engine: SqlEngine, release: Release, at: datetime) -> None:

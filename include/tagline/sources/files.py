@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import importlib.util
 import re
 import shutil
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +22,7 @@ from tagline.definitions.source import FileTable
 from tagline.errors import SourceUnavailable, TaglineError, did_you_mean
 from tagline.sources import Incoming, Interval, expand_variables
 from tagline.sources.shapes import STAGED
+from tagline.sources.silence import unless_silent
 from tagline.sources.text import stage_csv
 
 if TYPE_CHECKING:
@@ -92,9 +96,10 @@ class FileReader:
         folder = scratch / uuid.uuid4().hex
         try:
             local = self._localise(paths, folder)
-            before = [_state(path) for path in local]
             name = f"{self.source}.{table}"
             text = (definition.format or _format(paths[0], name)) == "csv"
+            _require_whole(local, name, text)
+            before = [_state(path) for path in local]
             files = local
             if text:
                 files = [
@@ -102,7 +107,10 @@ class FileReader:
                 ]
                 for path, staged in zip(local, map(Path, files), strict=True):
                     staged.parent.mkdir(parents=True, exist_ok=True)
-                    stage_csv(path, staged, _expected(definition), name)
+                    try:
+                        stage_csv(path, staged, _expected(definition), name)
+                    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                        raise _cut_off(path, name) from error
             yield Incoming(
                 source=self.source,
                 table=table,
@@ -148,11 +156,20 @@ class FileReader:
     def _list(self, pattern: str) -> list[str]:
         """The files that match, as local paths or as URLs' paths, sorted."""
         filesystem, root = self._filesystem
-        full = str(PurePosixPath(root) / pattern)
-        try:
+        local = "file" in _protocols(filesystem)
+        full = str(PurePosixPath(root) / pattern) if local else f"{root.rstrip('/')}/{pattern}"
+
+        def listed() -> list[str]:
             if any(mark in pattern for mark in "*?["):
                 return sorted(str(path) for path in filesystem.glob(full))
             return [full] if filesystem.exists(full) else []
+
+        if local:
+            return listed()
+        try:
+            return unless_silent(listed, self.definition.timeout, self._where)
+        except SourceUnavailable:
+            raise
         except Exception as error:  # each file system has errors of its own
             raise SourceUnavailable(
                 f"source {self.source}: {self.definition.location!r} cannot be listed: {error}"
@@ -167,13 +184,24 @@ class FileReader:
             copy = folder / str(number) / PurePosixPath(path).name
             copy.parent.mkdir(parents=True)
             try:
-                filesystem.get_file(path, str(copy))
+                unless_silent(
+                    partial(filesystem.get_file, path, str(copy)),
+                    self.definition.timeout,
+                    f"{self._where}, {path}",
+                    partial(_size, copy),
+                )
+            except SourceUnavailable:
+                raise
             except Exception as error:  # each file system has errors of its own
                 raise SourceUnavailable(
                     f"source {self.source}: {path} cannot be read: {error}"
                 ) from error
             copies.append(str(copy))
         return copies
+
+    @property
+    def _where(self) -> str:
+        return f"source {self.source}: {self.definition.location!r}"
 
     @property
     def _filesystem(self) -> tuple[Any, str]:
@@ -246,6 +274,27 @@ def _local_day(catalog: Catalog, instant: datetime) -> date:
     from zoneinfo import ZoneInfo
 
     return instant.astimezone(ZoneInfo(catalog.definition.timezone)).date()
+
+
+def _require_whole(paths: list[str], name: str, text: bool) -> None:
+    """Refuse a Parquet file without its end, as a delivery that broke off leaves it."""
+    for path in () if text else paths:
+        with Path(path).open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - 4))
+            if size < 12 or file.read() != b"PAR1":
+                raise _cut_off(path, name)
+
+
+def _cut_off(path: str, name: str) -> SourceUnavailable:
+    return SourceUnavailable(
+        f"{name}: {Path(path).name} ends before its end: it was cut off, or is still being "
+        "written. Run again when the delivery is complete."
+    )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _state(path: str) -> tuple[int, int]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import pyarrow
@@ -36,8 +37,10 @@ from tagline.definitions import SqlSource
 from tagline.definitions.source import SqlTable
 from tagline.errors import SourceChanged, SourceUnavailable, TaglineError, did_you_mean
 from tagline.sources import Incoming, Interval, expand_variables
+from tagline.sources.silence import unless_silent
 
 BATCH_ROWS = 20_000
+Result = TypeVar("Result")
 _DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 
 
@@ -65,8 +68,10 @@ class SqlReader:
         scratch.mkdir(parents=True, exist_ok=True)
         path = scratch / f"{uuid.uuid4().hex}.parquet"
         try:
-            with self._connection() as connection:
-                watermark = self._stream(connection, table, definition, interval, path)
+            watermark = self._unless_silent(
+                lambda connection: self._stream(connection, table, definition, interval, path),
+                lambda: path.stat().st_size if path.exists() else 0,
+            )
             yield Incoming(
                 source=self.source,
                 table=table,
@@ -77,6 +82,25 @@ class SqlReader:
             )
         finally:
             path.unlink(missing_ok=True)
+
+    def _unless_silent(
+        self, read: Callable[[Connection], Result], progress: Callable[[], object]
+    ) -> Result:
+        """What `read` makes of a connection; hangs up when the database falls silent."""
+        opened: list[Connection] = []
+
+        def connected() -> Result:
+            with self._connection() as connection:
+                opened.append(connection)
+                return read(connection)
+
+        return unless_silent(
+            connected,
+            self.definition.timeout,
+            f"source {self.source}: {self._url().render_as_string(hide_password=True)}",
+            lambda: (len(opened), progress()),
+            lambda: _hang_up(opened),
+        )
 
     def _stream(
         self,
@@ -168,6 +192,15 @@ class SqlReader:
         if value.tzinfo is None:
             value = value.replace(tzinfo=ZoneInfo(self.definition.timezone))
         return value.astimezone(UTC)
+
+
+def _hang_up(opened: list[Connection]) -> None:
+    """Break a connection that another thread waits for, where the driver tells its socket."""
+    for connection in opened:
+        with suppress(Exception):  # each driver is its own; the thread is a daemon in any case
+            descriptor = os.dup(connection.connection.dbapi_connection.fileno())  # type: ignore[union-attr]
+            with socket.socket(fileno=descriptor) as broken:
+                broken.shutdown(socket.SHUT_RDWR)
 
 
 def airflow_connection(connection_id: str, where: str) -> URL:
