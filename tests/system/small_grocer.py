@@ -68,12 +68,13 @@ def small_grocer(folder: Path) -> SmallGrocer:
         shutil.copytree(PROJECT / "include" / name, definitions / name)
     shutil.copy(PROJECT / "include" / "standards.yaml", definitions)
     discount = "CASE WHEN product_id % 500 <> 7 THEN retail_disc END AS retail_disc"
-    for table, columns in (("transactions", f"* REPLACE ({discount})"), ("demographics", "*")):
-        target = data / f"{table}.parquet"
-        duckdb.execute(
-            f"COPY (SELECT {columns} FROM '{PACKAGE / table}.parquet' "
-            f"WHERE household_id % 12 = 1) TO '{target}' (FORMAT parquet)"
-        )
+    with duckdb.connect() as memory:
+        for table, columns in (("transactions", f"* REPLACE ({discount})"), ("demographics", "*")):
+            target = data / f"{table}.parquet"
+            memory.execute(
+                f"COPY (SELECT {columns} FROM '{PACKAGE / table}.parquet' "
+                f"WHERE household_id % 12 = 1) TO '{target}' (FORMAT parquet)"
+            ).fetchall()
     return SmallGrocer(definitions, data)
 
 
