@@ -14,7 +14,9 @@ PAGES = (
     PROJECT / "CHANGELOG.md",
     *sorted((PROJECT / "docs").rglob("*.md")),
 )
-_FILE = re.compile(r"^(?:#|--) (?P<add>add to )?(?P<path>[\w.-]+/[\w./-]+)\n")
+_FILE = re.compile(
+    r"^(?:#|--) (?P<add>add to )?(?P<path>[\w.-]+/[\w./-]+)(?:, below (?P<below>\w+))?\n"
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Block:
 
     @property
     def adds(self) -> bool:
-        """Whether it is added to the end of a file that is there."""
+        """Whether it is added to a file that is there: at its end, or below a key."""
         found = _FILE.match(self.text)
         return bool(found and found["add"])
 
@@ -44,6 +46,13 @@ class Block:
         target = root / self.path
         target.parent.mkdir(parents=True, exist_ok=True)
         body = _FILE.sub("", self.text) if self.adds or self.language == "csv" else self.text
+        found = _FILE.match(self.text)
+        if found and found["below"]:
+            key = re.compile(rf"^ *{found['below']}:.*\n", re.MULTILINE)
+            there, times = key.subn(lambda line: line[0] + body, target.read_text("utf-8"))
+            assert times == 1, f"{self.path} has no single line {found['below']}"
+            target.write_text(there, "utf-8")
+            return target
         with target.open("a" if self.adds else "w", encoding="utf-8") as file:
             file.write(body)
         return target

@@ -11,7 +11,7 @@ from tagline.casting import cast_sql, engine_type
 from tagline.definitions import TableDefinition
 from tagline.definitions.types import DataType
 from tagline.engines import Engine, Relation, identifier, literal
-from tagline.errors import TaglineError, did_you_mean
+from tagline.errors import QueryRefused, TaglineError, did_you_mean
 from tagline.loads import newest_parts, parts_sql
 from tagline.registry.schema import Load
 from tagline.rules import reason_sql
@@ -169,7 +169,11 @@ class _Judging:
     def _found_types(self) -> dict[str, str]:
         """The columns that the SQL file returns, with their types."""
         sql = f"{self.query} SELECT * FROM {_ROWS} LIMIT 0"
-        schema = self.engine.fetch(sql, self.relations).schema
+        try:
+            schema = self.engine.fetch(sql, self.relations).schema
+        except QueryRefused as error:
+            file = f"sql/sources/{self.source}/{self.name}.sql"
+            raise TaglineError(f"{file}: not valid SQL: {error.reason}") from error
         found = {field.name: engine_type(field.type) for field in schema}
         missing = [name for name in self.table.columns if name not in found]
         if missing:

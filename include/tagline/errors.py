@@ -56,6 +56,14 @@ class ExpressionError(TaglineError):
     """An expression that is not a pure, typed expression of allowed names and functions."""
 
 
+class QueryRefused(TaglineError):
+    """SQL that the engine cannot run as it is written; `reason` holds the engine's words."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the engine refused a query: {reason}")
+
+
 class SourceChanged(TaglineError):
     """A source table's columns differ from its declaration; the message lists the difference."""
 

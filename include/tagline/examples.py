@@ -50,17 +50,34 @@ def _wrong(catalog: Catalog, engine: Engine, tag: Tag, example: Example, folder:
     if example.rows is not None:
         rows = _over_rows(catalog, engine, tag, example, as_of, folder)
         got = rows[0][tag.slug] if rows else None
-        return "" if _same(got, example.value) else f"gives {got!r}, not {example.value!r}"
+        return "" if _same(got, example.value) else _differs(got, example.value)
     rows = _over_tags(catalog, engine, tag, example, as_of, folder)
     values = [row[tag.slug] for row in rows]
     wanted = example.value if isinstance(tag.definition, RankTag) else [example.value]
     if len(values) != len(wanted) or not all(map(_same, values, wanted)):
-        return f"gives {values!r}, not {wanted!r}"
+        return _differs(values, wanted)
     if example.because is not None and isinstance(tag.definition, RuleTag):
         said = reason(tag.definition, rows[0][case_column(tag.slug)], example.tags or {})
         if said != example.because:
             return f"says {said!r}, not {example.because!r}"
     return ""
+
+
+def _differs(got: Any, wanted: Any) -> str:
+    """Both values as a tag file would write them."""
+    found = got[0] if isinstance(got, list) and len(got) == 1 else got
+    advice = ""
+    if isinstance(found, float) and not math.isfinite(found):
+        advice = "; where a divisor may be 0, divide by nullif(divisor, 0)"
+    return f"gives {_written(got)}, not {_written(wanted)}{advice}"
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if value is None:
+        return "null"
+    return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def reason(definition: RuleTag, case: int, values: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import pkgutil
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from structlog.contextvars import bound_contextvars
 
-from tagline.errors import NoData, TaglineError
+from tagline.errors import NoData, TaglineError, did_you_mean
 from tagline.logs import logged_stage
 from tagline.settings import Settings
 from tagline_airflow.links import ModelRunLink
@@ -84,7 +85,16 @@ class CoreOperator(BaseOperator):
                     run.as_of,
                     lambda: self.call(deployment, run, datetime.now(UTC)),
                 )
-        return report.as_json() if hasattr(report, "as_json") else list(report)
+        if hasattr(report, "as_json"):
+            return report.as_json()
+        if isinstance(report, Mapping):
+            return dict(report)
+        if isinstance(report, Iterable) and not isinstance(report, str | bytes):
+            return list(report)
+        raise TaglineError(
+            f"{self.calls} returned {type(report).__name__}; it must return a list of short "
+            "values, a mapping, or an object with as_json()"
+        )
 
     def run_of(self, deployment: Deployment, context: Context) -> CoreRun:
         """The run that the first task has started."""
@@ -92,7 +102,7 @@ class CoreOperator(BaseOperator):
 
     def call(self, deployment: Deployment, run: CoreRun, at: datetime) -> Any:
         """Call the function of the core."""
-        function = pkgutil.resolve_name(self.calls)
+        function = _function(self.calls)
         tables = {} if self.table is None else {"tables": [self.table]}
         return function(deployment, run.id, run.as_of, at, **tables)
 
@@ -161,6 +171,20 @@ class TrainOperator(CoreOperator):
     def finish(self, report: Any, context: Context) -> None:
         """Keep the address of the MLflow run for the link."""
         self.run_url = report["run_url"]
+
+
+def _function(calls: str) -> Any:
+    """What `module:function` names; a wrong name is an error that no retry mends."""
+    module, _, name = calls.partition(":")
+    try:
+        return pkgutil.resolve_name(calls)
+    except AttributeError as error:
+        if module not in sys.modules:  # the module itself is broken
+            raise
+        known = [each for each in vars(sys.modules[module]) if not each.startswith("_")]
+        raise TaglineError(f"{module} has no {name!r}.{did_you_mean(name, known)}") from error
+    except (ImportError, ValueError) as error:
+        raise TaglineError(f"{calls!r} cannot be loaded: {error}") from error
 
 
 def as_of_run(context: Context, catalog: Catalog) -> datetime:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,13 +69,13 @@ def refuse(_deployment: Deployment, *_: Any) -> Any:
 def execute(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Any]:
-    """Executes a task that calls one of the functions above."""
+    """Executes a task that calls a function named so."""
     from tagline_airflow.steps import step
 
     monkeypatch.setenv("TAGLINE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TAGLINE_DATABASE_URL", postgres_url)
     context: Any = {"ti": SimpleNamespace(xcom_pull=lambda **_: RUN)}
-    return lambda name: step("a_step", f"{__name__}:{name}").execute(context)
+    return lambda calls: step("a_step", calls).execute(context)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +92,46 @@ def test_what_may_mend_itself_is_retried(
     execute: Callable[[str], Any], function: str, error: type[TaglineError], said: str
 ) -> None:
     with pytest.raises(error, match=said):  # Airflow retries every error but AirflowFailException
-        execute(function)
+        execute(f"{__name__}:{function}")
 
 
 def test_a_refusal_is_not_retried(execute: Callable[[str], Any]) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
     with pytest.raises(AirflowFailException, match="wrong house"):
-        execute("refuse")
+        execute(f"{__name__}:refuse")
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        ("own_steps:lst", "own_steps has no 'lst'. Did you mean 'listed'?"),
+        ("own_stepss:listed", "'own_stepss:listed' cannot be loaded: No module named"),
+        ("own_steps:nothing", "own_steps:nothing returned NoneType; it must return a list"),
+        ("own_steps:text", "own_steps:text returned str; it must return a list"),
+    ],
+)
+def test_a_mistake_in_a_step_of_ones_own_is_named_and_fails_at_once(
+    own_steps: None, execute: Callable[[str], Any], calls: str, said: str
+) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    with pytest.raises(AirflowFailException, match=re.escape(said)):
+        execute(calls)
+
+
+def test_a_step_may_return_a_list_or_a_mapping(
+    own_steps: None, execute: Callable[[str], Any]
+) -> None:
+    assert execute("own_steps:listed") == ["a", "b"]
+    assert execute("own_steps:mapped") == {"rows": 1}
+
+
+@pytest.fixture
+def own_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A module of steps on the path."""
+    written = {"listed": ("a", "b"), "mapped": {"rows": 1}, "nothing": None, "text": "done"}
+    lines = [f"def {name}(*_): return {value!r}" for name, value in written.items()]
+    (tmp_path / "own_steps.py").write_text("\n".join(lines), "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_steps", raising=False)

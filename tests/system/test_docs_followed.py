@@ -124,4 +124,15 @@ def test_the_guide_adds_a_shop_from_files_of_its_own(reader: Reader) -> None:
     assert (later.returncode, quoted in later.stderr) == (4, True)
 
 
+def test_the_guide_gives_the_shop_a_new_canonical_column(reader: Reader) -> None:
+    """Goes on from the shop's first run, as the guide does."""
+    home = Reader(reader.project / "shop")
+    said = home.do(ADD_A_SOURCE, "A new canonical column")
+    assert "definitions are good" in said
+    assert re.search(r"^2 customers in release 2 as of 2026-03-03 ", said, flags=re.MULTILINE)
+    page = ADD_A_SOURCE.read_text("utf-8")
+    (quoted,) = re.findall(r"`(grocer has no column [^`]+)`", page)
+    assert quoted in home.run("tagline tags").stdout
+
+
 SECTIONS = ("Deliveries", "The source", "SQL to canonical tables", "The business", "Run it")

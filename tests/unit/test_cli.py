@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +16,22 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as parquet
 import pytest
 
+from tagline.catalog import load_catalog
 from tagline.cli import main
-from tagline.commands.console import instant
+from tagline.commands.console import asked, instant
 from tagline.errors import NoData, WrongUsage
 from tagline.registry.schema import ModelVersion
 from tagline.release import release
+from tagline.settings import PROJECT
 
 if TYPE_CHECKING:
     from tests.conftest import SmallShop
+    from tests.documents import blocks
+    from tests.unit.conftest import Kiosk
 
     from tagline.deployment import Deployment
+else:
+    from documents import blocks
 
 slow = pytest.mark.slow
 DAY = datetime(2017, 10, 1, tzinfo=UTC)
@@ -77,6 +85,18 @@ def served(shop: SmallShop, monkeypatch: pytest.MonkeyPatch) -> SmallShop:
     return shop
 
 
+@pytest.fixture
+def shop_of_the_guide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The definitions of the project with the shop that docs/add-a-source.md adds."""
+    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
+    shutil.copytree(PROJECT / "include", tmp_path / "include", ignore=without)
+    for block in blocks(PROJECT / "docs" / "add-a-source.md"):
+        if block.path and block.section != "From a database":
+            block.write(tmp_path)
+    monkeypatch.setenv("TAGLINE_DEFINITIONS", str(tmp_path / "include"))
+    return tmp_path / "include"
+
+
 def make(shop: SmallShop, run: str, days: int = 0, **options: Any) -> int:
     shop.audited(run, DAY + timedelta(days=days), CUSTOMERS, **options)
     return release(shop.deployment, run, AT).release
@@ -118,6 +138,43 @@ def test_check_lists_all_faults_with_file_and_line(
     assert result.json["faults"]
     assert set(result.json["faults"][0]) == {"path", "line", "message"}
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("min(prinetd_at)", r"Referenced column \"prinetd_at\" not found"),
+        ("minn(printed_at)", "name minn does not exist! Did you mean"),
+    ],
+)
+def test_check_finds_what_is_misspelt_in_the_sql_of_a_source(
+    tagline: Command, shop_of_the_guide: Path, wrong: str, said: str
+) -> None:
+    assert tagline("--business", "corner_shop", "check").code == 0
+    path = "sql/sources/corner_shop/customers.sql"
+    file = shop_of_the_guide / path
+    file.write_text(file.read_text("utf-8").replace("min(printed_at)", wrong), "utf-8")
+    result = tagline("--business", "corner_shop", "check")
+    assert result.code == 1
+    assert re.search(rf"^{path}:5: not valid SQL: .*{said}", result.err, flags=re.MULTILINE)
+
+
+def test_an_example_that_fails_is_told_as_the_file_would_write_it(
+    tagline: Command, shop_of_the_guide: Path
+) -> None:
+    """An average over a divisor of 0 gives no number; the file says null."""
+    tag = shop_of_the_guide / "tags/value/basket/phone_payment_share_365d.yaml"
+    text = tag.read_text("utf-8").replace(
+        "avg(if(payment = 'phone', 1, 0))", "sum(discount_amount) / sum(amount)"
+    )
+    tag.write_text(
+        text.partition("examples:")[0] + "examples:\n  - as_of: 2026-03-01\n    rows:\n      "
+        "- {ordered_at: 2026-02-01, status: placed, payment: cash, amount: 0, discount_amount: 0}"
+        "\n    value: null\n",
+        "utf-8",
+    )
+    said = tagline("--business", "corner_shop", "check", "--examples").err
+    assert "example 1: gives nan, not null; where a divisor may be 0, divide by nullif" in said
 
 
 def test_an_unknown_business_is_refused_without_a_traceback(tagline: Command) -> None:
@@ -190,6 +247,34 @@ def test_releases_are_rolled_back_and_released_again(tagline: Command, served: S
     assert tagline("rollback", "--reason", "no", "--to", str(first)).code == 0
     again = tagline("rollback", "--reason", "no")
     assert (again.code, "the only one" in again.err) == (1, True)
+
+
+@slow
+def test_releases_name_the_days_that_later_rows_touch(
+    tagline: Command, kiosk: Kiosk, shop: SmallShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def opened(_settings: object = None) -> Iterator[Deployment]:
+        yield kiosk.deployment
+
+    monkeypatch.setattr("tagline.deployment.open_deployment", opened)
+    made = make(replace(shop, deployment=kiosk.deployment), "r1")
+    assert "touched" not in tagline("releases").out
+    kiosk.sales("1,ann,5,2017-09-01 10:00:00")
+    kiosk.run(DAY)
+    (line,) = (each for each in tagline("releases").out.splitlines() if "touched" in each)
+    assert line.endswith("run again to renew: 2017-10-01")
+    (listed,) = tagline("releases", "--json").json["releases"]
+    assert listed["release"] == made
+    assert listed["outdated_from"] < DAY.isoformat()
+
+
+def test_an_instant_is_shown_as_it_is_asked_for() -> None:
+    catalog = load_catalog(PROJECT / "include", "gift_shop")
+    for text in ("2011-07-01", "2011-12-01"):  # in London, an hour ahead of UTC and not
+        assert asked(catalog, instant(catalog, text)) == text
+    evening = "2011-07-01T18:00:00+00:00"
+    assert instant(catalog, asked(catalog, evening)) == datetime.fromisoformat(evening)
 
 
 @slow

@@ -302,7 +302,9 @@ def test_a_cycle_of_tags_is_named(project: Path) -> None:
     [
         ("", "must hold a mapping"),
         ("- a\n- b\n", "must hold a mapping"),
-        ("name: {en: A, zh: 甲\nkind: rule", "not valid YAML"),
+        ("name: {en: A, zh: 甲\nkind: rule", "not valid YAML.*between braces"),
+        ("name: {en: A, zh: 甲}\ndescription: Orders: all\n", "not valid YAML.*in quotes"),
+        ("kind: rule\n owner: crm\n", "not valid YAML.*same column"),
         ("name: {en: A, zh: 甲}\nname: {en: B, zh: 乙}\nkind: rule\n", "'name' is repeated"),
         ("\x00", "cannot be read|not valid YAML"),
     ],

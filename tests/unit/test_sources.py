@@ -272,9 +272,11 @@ def test_an_installed_package_is_a_location(tmp_path: Path) -> None:
     assert len(made.kept) == 6589
 
 
-def test_what_is_not_there_is_unavailable(tmp_path: Path) -> None:
+def test_what_is_not_there_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAGLINE_HOME_OF_FILES", str(tmp_path))
     for location, message in (
-        (str(tmp_path), "no file matches 'a.csv'"),
+        (str(tmp_path), f"no file matches 'a.csv' in '{tmp_path}'"),
+        ("${TAGLINE_HOME_OF_FILES}", f"in '{tmp_path}' \\(location \\$"),
         ("package://no_such_package/data", "'no_such_package' is not installed"),
         ("nosuch://place", "cannot be opened"),
     ):

@@ -81,6 +81,13 @@ def instant(catalog: Catalog, text: str) -> datetime:
     return (found if found.tzinfo else found.replace(tzinfo=catalog.zone)).astimezone(UTC)
 
 
+def asked(catalog: Catalog, at: datetime | str) -> str:
+    """An instant as `--as-of` takes it: a business day where it is the midnight of one."""
+    at = datetime.fromisoformat(at) if isinstance(at, str) else at
+    day = catalog.day(at)
+    return day.isoformat() if catalog.midnight(day) == at else at.isoformat()
+
+
 def optional_instant(catalog: Catalog, text: str | None) -> datetime | None:
     """Like `instant`, None where nothing was asked for."""
     return None if text is None else instant(catalog, text)

@@ -36,6 +36,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Validate every definition of the project; list all faults with file and line."""
+    from tagline.bindings import bind_sql
+    from tagline.engines import open_engine
+
     faults: list[Fault] = []
     counts: dict[str, int] = {}
     try:
@@ -47,11 +50,12 @@ def check(
             "unavailable": len(catalog.unavailable),
             "models": len(catalog.models),
         }
+        engine = open_engine(settings(context))
+        faults.extend(bind_sql(catalog, engine))
         if examples:
-            from tagline.engines import open_engine
             from tagline.examples import run_examples
 
-            counts["examples"], wrong = run_examples(catalog, open_engine(settings(context)))
+            counts["examples"], wrong = run_examples(catalog, engine)
             faults.extend(wrong)
     except DefinitionError as error:
         faults.extend(error.faults)

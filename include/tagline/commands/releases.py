@@ -14,9 +14,9 @@ from tagline.commands.console import (
     answer,
     answer_json,
     answer_table,
+    asked,
     deployment,
     now,
-    shown,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def releases(context: Context, as_json: Json = False) -> None:
     rows = [
         (
             str(each["release"]),
-            each["as_of"],
+            asked(opened.catalog, each["as_of"]),
             "live" if each["live"] else each["status"],
             each["customers"],
             each["tags"]["current"],
@@ -56,7 +56,7 @@ def releases(context: Context, as_json: Json = False) -> None:
     ]
     columns = ("release", "as of", "status", "customers", "tags", "withheld", "gate", "made", "run")
     answer_table(columns, rows)
-    late = sorted(each["as_of"][:10] for each in listed if each["outdated_from"])
+    late = sorted(asked(opened.catalog, each["as_of"]) for each in listed if each["outdated_from"])
     if late:
         answer(f"touched by rows that came later, run again to renew: {', '.join(late)}")
 
@@ -79,7 +79,7 @@ def rollback(
         withdrawn = before.id if before else None
         answer_json({"withdrawn": withdrawn, "live": now_live.id, "as_of": now_live.as_of})
     else:
-        answer(f"release {now_live.id} as of {shown(now_live.as_of)} is live")
+        answer(f"release {now_live.id} as of {asked(opened.catalog, now_live.as_of)} is live")
 
 
 def release(
@@ -98,7 +98,8 @@ def release(
     if as_json:
         answer_json({"release": found.id, "as_of": found.as_of, "live": live_id})
     else:
-        answer(f"release {found.id} as of {shown(found.as_of)} is active; live is {live_id}")
+        day = asked(opened.catalog, found.as_of)
+        answer(f"release {found.id} as of {day} is active; live is {live_id}")
 
 
 def _summary(found: Release, live: Release | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tagline.commands.console import (
     Json,
     answer_fields,
     answer_json,
+    asked,
     deployment,
     instant,
     now,
@@ -55,7 +56,7 @@ def run(
     if as_json:
         answer_json(report)
     else:
-        _show(report)
+        _show(report | {"as_of": asked(opened.catalog, at)})
     if report["gate"]["verdict"] == "hold":
         raise CandidateHeld(
             f"the gate holds release {report['release']}: {'; '.join(report['gate']['reasons'])}. "

@@ -13,6 +13,7 @@ from tagline.commands.console import (
     answer,
     answer_json,
     answer_table,
+    asked,
     deployment,
     now,
     optional_instant,
@@ -30,6 +31,7 @@ def profile(context: Context, customer: str, as_of: AsOf = None, as_json: Json =
     if as_json:
         answer_json(found)
         return
+    day = asked(opened.catalog, found["as_of"])
     rows = [
         (slug, tag["value"], "expired" if tag["expired"] else "", tag["because"], tag["version"])
         for slug, tag in found["tags"].items()
@@ -37,7 +39,7 @@ def profile(context: Context, customer: str, as_of: AsOf = None, as_json: Json =
     answer_table(
         ("tag", "value", "age", "because", "version"),
         rows,
-        title=f"customer {customer}, release {found['release']} as of {found['as_of']}",
+        title=f"customer {customer}, release {found['release']} as of {day}",
     )
 
 
@@ -73,7 +75,7 @@ def audience(
         where = f", written to {target}" if target else ""
         answer(
             f"{shown(found['count'])} customers in release {found['release']} as of "
-            f"{found['as_of']} ({found['milliseconds']} ms){where}"
+            f"{asked(opened.catalog, found['as_of'])} ({found['milliseconds']} ms){where}"
         )
 
 

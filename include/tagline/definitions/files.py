@@ -45,6 +45,17 @@ class DefinitionFile:
         return Fault(self.name, self.line(location), message)
 
 
+def _advice(problem: str) -> str:
+    """What usually lies behind the YAML reader's words."""
+    if "mapping values are not allowed" in problem:
+        return "; keys of one level start in the same column, and a text with ': ' stands in quotes"
+    if "expected ',' or" in problem:
+        return "; between braces or brackets, a text with a comma or ': ' stands in quotes"
+    if "did not find expected key" in problem or "block mapping" in problem:
+        return "; keys of one level start in the same column"
+    return ""
+
+
 def read_file(path: Path, root: Path) -> DefinitionFile:
     """Read one YAML file; raises DefinitionError for bad YAML, a repeated key or an empty file."""
     name = _shown(path, root)
@@ -65,7 +76,8 @@ def read_file(path: Path, root: Path) -> DefinitionFile:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or error
         line = mark.line + 1 if mark else 1
-        raise DefinitionError([Fault(name, line, f"not valid YAML: {problem}")]) from error
+        message = f"not valid YAML: {problem}{_advice(str(problem))}"
+        raise DefinitionError([Fault(name, line, message)]) from error
     finally:
         loader.dispose()
     if repeated:

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow
 
 from tagline.engines import Relation, identifier, literal
-from tagline.errors import TaglineError
+from tagline.errors import QueryRefused, TaglineError
 from tagline.settings import Settings
 from tagline.storage import appearing_whole, is_remote
 
@@ -85,7 +85,7 @@ class DuckDBEngine:
         except duckdb.Error as error:
             if remote is not None and remote.failure is not None:
                 raise remote.failure from error
-            raise TaglineError(f"the engine refused a query: {error}") from error
+            raise QueryRefused(str(error)) from error
         finally:
             connection.close()
 

@@ -127,6 +127,8 @@ def _tree(text: str) -> exp.Expr:
         statements = sqlglot.parse(f"SELECT {text}", dialect="duckdb")
     except (SqlglotError, RecursionError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else "too deeply nested"
+        if reason.startswith("Required keyword"):  # sqlglot would name its own classes
+            reason = "an operator lacks one of its sides; texts stand in single quotes"
         raise ExpressionError(f"{text!r} is not an expression: {reason}") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Select):
         raise ExpressionError(f"{text!r} holds more than one expression; remove the semicolon")

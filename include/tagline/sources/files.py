@@ -90,7 +90,7 @@ class FileReader:
         if not paths:
             raise SourceUnavailable(
                 f"{self.source}.{table}: no file matches {definition.path!r} in "
-                f"{self.definition.location!r}. Correct location or path in "
+                f"{self._shown_location()}. Correct location or path in "
                 f"sources/{self.source}.yaml, or deliver the file."
             )
         folder = scratch / uuid.uuid4().hex
@@ -128,6 +128,14 @@ class FileReader:
                 )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _shown_location(self) -> str:
+        """The folder in full; of another store only what is declared: it may hold a password."""
+        filesystem, root = self._filesystem
+        declared = self.definition.location
+        if "file" not in _protocols(filesystem) or root == declared:
+            return repr(declared)
+        return f"{str(root)!r} (location {declared})"
 
     def _days(self, interval: Interval) -> Iterator[tuple[date, Interval]]:
         """The business days that the interval touches, with their part of it."""

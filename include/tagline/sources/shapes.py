@@ -128,7 +128,8 @@ def _require_columns(incoming: Incoming, found: Mapping[str, str], where: str) -
             f"{incoming.name}: the columns differ from sources/{incoming.source}.yaml:\n"
             + "\n".join(lines)
             + "\nNothing was loaded. Correct the declaration (and the SQL files that read it), "
-            "or the source."
+            + ("name a file's other column under aliases, " if files else "")
+            + "or correct the source."
         )
 
 
