@@ -70,7 +70,9 @@ def registry(settings: Settings) -> Iterator[Registry]:
 
 def drop_databases(settings: Settings) -> None:
     """Drop all databases of a test's business."""
-    from tagline.database import DATABASES
+    from tagline.database import DATABASES, _ensure_database
+
+    _ensure_database.cache_clear()  # it remembers what exists
 
     assert settings.database_url is not None
     _administer(

@@ -203,7 +203,7 @@ def test_the_lines_of_a_task_say_of_which_run_they_are(
         for task in world.stack.airflow.tasks("customer_tags", run["dag_run_id"])
         if task["task_id"] == "release"
     )
-    made = first[PAST[0]]
+    made = releases(world)[PAST[0]]
     lines = [line for line in world.stack.airflow.messages(task) if isinstance(line, dict)]
     (said,) = (line for line in lines if str(line["event"]).startswith(f"release {made.id} as of"))
     assert said["run"] == made.run_id
