@@ -119,3 +119,7 @@ def _message(error: TaglineError) -> str:
         count = len(error.faults)
         return f"{error}\ntagline: {count} fault{'s' if count > 1 else ''} in the definitions"
     return f"tagline: {error}"
+
+
+if __name__ == "__main__":
+    main()

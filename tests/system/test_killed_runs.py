@@ -1,6 +1,7 @@
 """Daily runs killed at random instants, each run again, and a reader all the while.
 
-`TAGLINE_TEST_KILLS=100` kills a hundred times, which takes minutes; the seed is printed (`-s`), and
+`TAGLINE_TEST_KILLS=100` kills a hundred times, which takes minutes, and with
+`TAGLINE_TEST_KILLS_IN_A_ROW=1` each time on a day of its own. The seed is printed (`-s`), and
 `TAGLINE_TEST_SEED` repeats it. Below 16 kills not every stage need be hit.
 """
 
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,8 @@ from tagline.versions import entry_columns, row_columns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 KILLS = int(os.environ.get("TAGLINE_TEST_KILLS", "32"))
+IN_A_ROW = int(os.environ.get("TAGLINE_TEST_KILLS_IN_A_ROW", "4"))  # of one day's runs
+TURNS = (*STAGES[::2], *STAGES[1::2])
 SEED = int(os.environ.get("TAGLINE_TEST_SEED", str(random.SystemRandom().randrange(10**6))))
 FIRST = datetime(2017, 9, 1, tzinfo=UTC)
 CUSTOMERS = 12  # that the reader asks for by turns
@@ -68,13 +72,13 @@ def opened(settings: Settings) -> Iterator[Deployment]:
 def killed(postgres_url: str) -> Iterator[Killed]:
     """Kills spread over the stages, each followed by a run of the same day.
 
-    A day's runs are killed in every other stage, one after the other; the fifth may end.
+    A day's runs are killed one after the other, each in another stage; then one may end.
     """
     folder = Path(tempfile.mkdtemp(prefix="tlk", dir="/tmp"))
     shop = small_grocer(folder / "shop")
     steady = shop.open("steady", folder / "steady" / "home", postgres_url)
     struck = shop.open("struck", folder / "struck" / "home", postgres_url)
-    chance, context = random.Random(SEED), children()
+    chance, turns, context = random.Random(SEED), cycle(TURNS), children()
     print(f"seed {SEED}")
     try:
         with opened(steady) as undisturbed, opened(struck) as deployment:
@@ -87,8 +91,7 @@ def killed(postgres_url: str) -> Iterator[Killed]:
             as_of = FIRST
             while found.kills.total() < KILLS:
                 as_of += timedelta(days=1)
-                odd = len(found.days) % 2
-                for stage in STAGES[odd::2][: KILLS - found.kills.total()]:
+                for stage in islice(turns, min(IN_A_ROW, KILLS - found.kills.total())):
                     run = start_run(context, struck, as_of, _attempt(as_of, chance))
                     run.wait_for(stage)
                     time.sleep(chance.random() * seconds[stage])
@@ -146,7 +149,7 @@ def test_each_rerun_released_the_same_values_as_a_run_that_nothing_disturbed(
         assert columns == file_columns(paths[0])
         assert _different(killed.deployment, Relation((paths[0],), columns), paths[1]) == 0, as_of
         file_columns.cache_clear()  # the next day's files have the same names
-    assert len(killed.days) >= KILLS / 4
+    assert len(killed.days) >= KILLS / IN_A_ROW
 
 
 def _different(deployment: Deployment, one: Relation, path: str) -> int:
