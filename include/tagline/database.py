@@ -13,8 +13,7 @@ from sqlalchemy import URL, NullPool, create_engine, event, make_url, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from tagline.errors import DatabaseUnavailable as DatabaseUnavailable
-from tagline.errors import UnknownName
+from tagline.errors import DatabaseUnavailable, UnknownName
 from tagline.settings import Settings
 
 DATABASES = ("registry", "lake", "profiles", "mlflow", "airflow")

@@ -15,26 +15,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import redis
 import requests
 from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
+from tests.composed import ADMIN, Composed, composed, missing_program
+from tests.object_store import ENVIRONMENT, ObjectStore, object_store
 
 from tagline.database import server_url
 from tagline.registry import Registry, open_registry
 from tagline.servers.airflow_api import FINISHED, AirflowApi
 from tagline.servers.stack import DAGS
 from tagline.settings import Settings
-
-if TYPE_CHECKING:
-    from tests.composed import ADMIN, Composed, composed, missing_program
-    from tests.object_store import ENVIRONMENT, ObjectStore, object_store
-else:
-    from composed import ADMIN, Composed, composed, missing_program
-    from object_store import ENVIRONMENT, ObjectStore, object_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 BUCKET = "lake"

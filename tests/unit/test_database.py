@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from tagline.database import DATABASES, DatabaseUnavailable, database_url, open_database
-from tagline.errors import UnknownName
+from tagline.database import DATABASES, database_url, open_database
+from tagline.errors import DatabaseUnavailable, UnknownName
 from tagline.settings import Settings
 
 slow = pytest.mark.slow

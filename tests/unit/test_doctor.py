@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
+from tests.object_store import ENVIRONMENT, object_store
 
 from tagline.cli import main
 from tagline.doctor import Finding, Level, examine, surroundings
@@ -143,6 +144,22 @@ def test_looking_makes_nothing(tmp_path: Path) -> None:
     settings = Settings(business="grocer", home=tmp_path / "home", database_url=None)
     assert not bad(list(examine(settings, now())))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_lake_in_an_object_store_is_asked_whether_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(home=tmp_path / "home", database_url=None, lake_url="s3://clinic/shop")
+    with object_store() as store:
+        for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": store.url}.items():
+            monkeypatch.setenv(name, value)
+        assert "there is no bucket 'clinic'" in bad(list(examine(settings, now())))["lake"].what
+        store.make_bucket("clinic")
+        assert "lake" not in bad(list(examine(settings, now())))
+        assert store.objects("clinic") == []
+        store.is_down = True
+        assert "does not answer" in bad(list(examine(settings, now())))["lake"].what
 
 
 def test_a_server_that_is_down_is_a_finding(

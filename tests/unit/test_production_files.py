@@ -7,32 +7,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from tests.composed import (
+    SECRETS,
+    compose_config,
+    composed_services,
+    missing_program,
+    postgres_version,
+    secret_values,
+)
 
 from tagline.settings import PROJECT, Settings
-
-if TYPE_CHECKING:
-    from tests.composed import (
-        SECRETS,
-        compose_config,
-        composed_services,
-        missing_program,
-        postgres_version,
-        secret_values,
-    )
-else:
-    from composed import (
-        SECRETS,
-        compose_config,
-        composed_services,
-        missing_program,
-        postgres_version,
-        secret_values,
-    )
 
 FILE = (PROJECT / "docker-compose.yml").read_text("utf-8")
 EXAMPLE = (PROJECT / ".env.example").read_text("utf-8")

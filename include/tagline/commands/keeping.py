@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from tagline.commands.console import (
     now,
     settings,
 )
+
+if TYPE_CHECKING:
+    from tagline.backup import Manifest
 
 _IN_STORE = (
     "The lake's files are not in the backup: the object store of {lake} keeps them. Use its "
@@ -32,13 +35,7 @@ def backup(
     """Write databases and files to a new FOLDER; a run may go on meanwhile."""
     from tagline.backup import back_up
 
-    made = back_up(settings(context), folder, now())
-    if as_json:
-        answer_json(asdict(made))
-        return
-    answer_fields(asdict(made))
-    if not made.has_lake:
-        answer(_IN_STORE.format(lake=made.lake))
+    _tell(back_up(settings(context), folder, now()), as_json)
 
 
 def restore(
@@ -49,11 +46,15 @@ def restore(
     """Bring back a backup, into an empty home and empty databases only."""
     from tagline.backup import restore as bring_back
 
-    made = bring_back(settings(context), folder)
+    _tell(bring_back(settings(context), folder), as_json)
+    if not as_json:
+        answer("Restored. See `tagline doctor`, then `tagline releases`.")
+
+
+def _tell(made: Manifest, as_json: bool) -> None:
     if as_json:
         answer_json(asdict(made))
         return
     answer_fields(asdict(made))
     if not made.has_lake:
         answer(_IN_STORE.format(lake=made.lake))
-    answer("Restored. See `tagline doctor`, then `tagline releases`.")

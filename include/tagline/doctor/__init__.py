@@ -7,6 +7,7 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
+from tagline import storage
 from tagline.doctor import packages, server, state, surroundings
 from tagline.doctor.finding import Finding, Level, fault, ok
 from tagline.registry.files import local_path
@@ -55,7 +56,9 @@ def _lake_folder(settings: Settings) -> Iterable[Finding]:
     path = _lake_path(settings)
     if path is not None:
         return surroundings.check_folder("lake", path)
-    return [ok("lake", f"{settings.lake_url}: its files are not looked at one by one")]
+    location = storage.location_of(settings.lake_url or "")
+    storage.prepare(location)  # of a bucket, it only looks
+    return [ok("lake", f"{location} answers; its files are not looked at one by one")]
 
 
 def _lake_path(settings: Settings) -> Path | None:

@@ -16,12 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tagline.database import (
     DATABASES,
-    DatabaseUnavailable,
     embedded_folder,
     existing_url,
 )
 from tagline.doctor.finding import Finding, fault, ok, warning
-from tagline.errors import TaglineError
+from tagline.errors import DatabaseUnavailable, TaglineError
 from tagline.registry.migrate import HEAD, MIGRATIONS
 from tagline.settings import Settings
 

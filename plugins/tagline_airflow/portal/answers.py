@@ -10,8 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.datastructures import MutableHeaders
 
-from tagline.database import DatabaseUnavailable
 from tagline.errors import (
+    DatabaseUnavailable,
     LakeUnavailable,
     ReleaseRefused,
     TaglineError,
