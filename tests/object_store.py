@@ -50,6 +50,12 @@ class ObjectStore:
         """Create a bucket."""
         self._backend().create_bucket(name, "us-east-1")
 
+    def forget(self) -> None:
+        """Drop all buckets with their objects."""
+        from moto.s3.models import s3_backends
+
+        s3_backends.reset()
+
     def require_credentials(self, after: int = 0) -> None:
         """Refuse requests by unknown accounts after so many more."""
         headers = {"Content-Type": "text/plain"}
@@ -96,3 +102,5 @@ def object_store() -> Iterator[ObjectStore]:
         server.shutdown()
         serving.join()
         server.server_close()
+        # moto keeps its buckets per process: the next store of this process begins without any.
+        store.forget()
