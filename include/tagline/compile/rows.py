@@ -77,8 +77,9 @@ class Rows:
 
     def _select(self, table: TableDefinition, columns: Iterable[str]) -> str:
         wanted = [name for name in table.columns if name in set(columns)]
-        shown = [f"r.{_quoted(name)}" for name in wanted if name != "customer_id"]
+        shown = [f"r.{_quoted(name)}" for name in wanted]
         if table.customer is not None:
+            shown = [f"r.{_quoted(name)}" for name in wanted if name != "customer_id"]
             key = f"CAST(r.{_quoted(table.customer)} AS VARCHAR)"
             shown.insert(0, f"{'i.customer_id' if self._mapped(table) else key} AS customer_id")
         return ", ".join(shown)
