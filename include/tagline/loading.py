@@ -187,6 +187,7 @@ def load(root: Path, business: str) -> Catalog:
         table_digests,
         names.known("tables") - set(tables),
         names.known("models") - set(project.models),
+        {slug: tag.values for slug, tag in tags.definitions.items() if tag.values is not None},
     )
     meanings: dict[str, Meaning] = {}
     for slug, definition in tags.definitions.items():

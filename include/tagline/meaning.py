@@ -32,6 +32,7 @@ from tagline.expressions import (
     parse_pick,
     parse_value,
 )
+from tagline.expressions.cases import case_faults
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _ASSIGNABLE = {
@@ -66,6 +67,7 @@ class World:
     table_digests: Mapping[str, str] = field(default_factory=dict)
     broken_tables: frozenset[str] = frozenset()  # they exist, but their files have faults
     broken_models: frozenset[str] = frozenset()
+    tag_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of texts with values
 
 
 def table_scope(world: World, table: str) -> Scope:
@@ -183,6 +185,9 @@ class _Reader:
             reads |= self.placeholders(("cases", index, "because"), case.because)
         self.fits(("otherwise", "value"), tag.otherwise.value, tag)
         reads |= self.placeholders(("otherwise", "because"), tag.otherwise.because)
+        if len(cases) == len(tag.cases):
+            for location, message in case_faults(cases, scope.columns, self.world.tag_values):
+                self.fault(location, message)
         return Meaning(reads=tuple(sorted(reads)), cases=tuple(cases))
 
     def model(self, tag: ModelTag) -> Meaning:
