@@ -193,6 +193,7 @@ def load(root: Path, business: str) -> Catalog:
         names.known("tables") - set(tables),
         names.known("models") - set(project.models),
         {slug: _subject(project, slug) for slug in tags.places},
+        {slug: tag.values for slug, tag in tags.definitions.items() if tag.values is not None},
     )
     meanings: dict[str, Meaning] = {}
     for slug, definition in tags.definitions.items():

@@ -33,6 +33,7 @@ from tagline.expressions import (
     parse_pick,
     parse_value,
 )
+from tagline.expressions.cases import case_faults
 from tagline.judgements import lacking_labels
 from tagline.references import Holder, holder_of, holder_since
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
@@ -72,6 +73,7 @@ class World:
     broken_tables: frozenset[str] = frozenset()  # they exist, but their files have faults
     broken_models: frozenset[str] = frozenset()
     tag_subjects: Mapping[str, Subject] = field(default_factory=dict)  # customers' if not here
+    tag_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of texts with values
 
     def tags_of(self, subject: Subject) -> dict[str, DataType]:
         """Types of a subject's tags."""
@@ -254,6 +256,9 @@ class _Reader:
             reads |= self.placeholders(("cases", index, "because"), case.because)
         self.fits(("otherwise", "value"), tag.otherwise.value, tag)
         reads |= self.placeholders(("otherwise", "because"), tag.otherwise.because)
+        if len(cases) == len(tag.cases):
+            for location, message in case_faults(cases, scope.columns, self.world.tag_values):
+                self.fault(location, message)
         return Meaning(reads=tuple(sorted(reads)), cases=tuple(cases))
 
     def model(self, tag: ModelTag) -> Meaning:
