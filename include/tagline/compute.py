@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from tagline.catalog import Catalog
 from tagline.compile import Compiled, compile_finish, compile_label, compile_tags
+from tagline.compile.previous import PREVIOUS
 from tagline.definitions import DataType, ModelDefinition
 from tagline.deployment import Deployment
 from tagline.engines import Relation
+from tagline.previous import previous_relation, previous_release, reads_previous
 from tagline.storage import below
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class ComputeReport:
     columns: dict[str, str]
     unavailable: dict[str, str]
     seconds: float
+    previous: dict[str, int | None] | None = None  # what previous(tag) read: {"release": id}
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output."""
@@ -48,6 +51,7 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
         deployment.settings.review,
     )
     compiled = compile_tags(catalog, as_of, changed=changed_tables(deployment))
+    before = previous_release(deployment.registry, as_of)
     path = candidate_file(deployment, run_id, "computed")
     rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
     report = ComputeReport(
@@ -56,6 +60,7 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
         columns={name: kind.value for name, kind in compiled.columns.items()},
         unavailable=dict(catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
+        previous={"release": before.id if before else None} if reads_previous(catalog) else None,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
     return report
@@ -99,6 +104,7 @@ def finish_candidate(
                 "class": DataType.BOOLEAN,
             },
         )
+    found |= _previous(deployment, compiled, as_of)
     return deployment.engine.write(compiled.sql, found, target)
 
 
@@ -139,7 +145,15 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
         found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
-    return found
+    return found | _previous(deployment, compiled, before)
+
+
+def _previous(deployment: Deployment, compiled: Compiled, as_of: datetime) -> dict[str, Relation]:
+    """The release before as_of, where a query reads it."""
+    if not compiled.previous:
+        return {}
+    found = previous_relation(deployment.registry, as_of, compiled.previous)
+    return {PREVIOUS: found}
 
 
 def column_types(catalog: Catalog, table: str, columns: Iterable[str]) -> dict[str, DataType]:

@@ -12,12 +12,14 @@ from typing import Any
 
 from tagline.catalog import Catalog, Tag, case_column
 from tagline.compile import Compiled, compile_over, compile_tags
+from tagline.compile.previous import PREVIOUS
 from tagline.compute import column_types
 from tagline.definitions import DataType, RankTag, RuleTag
 from tagline.definitions.files import read_file
 from tagline.definitions.tag import Example
 from tagline.engines import Engine, Relation
 from tagline.errors import Fault, TaglineError
+from tagline.expressions import previous_name
 from tagline.meaning import PLACEHOLDER
 
 CUSTOMER = "example"
@@ -152,7 +154,16 @@ def _over_tags(
     types = {"customer_id": DataType.TEXT}
     types |= {slug: catalog.tags[slug].definition.type for slug in tag.reads}
     found = {"given": _relation(folder / "given.parquet", types, rows, catalog.zone)}
-    return _fetch(engine, compile_over(catalog, as_of, tag), found)
+    compiled = compile_over(catalog, as_of, tag)
+    if compiled.previous:
+        before = {slug: given.get(previous_name(slug)) for slug in tag.meaning.previous}
+        found[PREVIOUS] = _relation(
+            folder / f"{PREVIOUS}.parquet",
+            compiled.previous,
+            [{"customer_id": row["customer_id"], **before} for row in rows],
+            catalog.zone,
+        )
+    return _fetch(engine, compiled, found)
 
 
 def _relation(

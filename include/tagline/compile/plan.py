@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -11,6 +11,12 @@ from sqlglot import exp
 
 from tagline.catalog import Catalog, Tag, case_column
 from tagline.compile.instant import Moment, instant, sql
+from tagline.compile.previous import (
+    PREVIOUS,
+    previous_columns,
+    previous_join,
+    previous_names,
+)
 from tagline.compile.rows import POPULATION, Rows
 from tagline.compile.statistics import TableStatistics
 from tagline.definitions import (
@@ -31,13 +37,15 @@ class Compiled:
     """A query with what it reads and returns.
 
     `tables` are the stored tables with the columns read of each; `superseded` those whose
-    superseded versions it reads; `columns` what it returns, in order.
+    superseded versions it reads; `columns` what it returns, in order; `previous` the columns of
+    the relation of that name, the release before, where the query reads it.
     """
 
     sql: str
     tables: Mapping[str, tuple[str, ...]]
     superseded: frozenset[str]
     columns: Mapping[str, DataType]
+    previous: Mapping[str, DataType] = field(default_factory=dict)
 
 
 def compile_tags(
@@ -79,7 +87,7 @@ def compile_tags(
     ctes["wide_0"] = f"SELECT\n    {columns}\n  FROM {population} AS p{joins}"
     last = _levels(moment, ctes, [tag for tag in tags if tag not in ground], "wide_0")
     kept = [tag for tag in tags if slugs is None or tag.slug in wanted]
-    return _assemble(moment, rows, ctes, last, kept)
+    return _assemble(moment, rows, ctes, last, kept, previous_columns(catalog, tags))
 
 
 def compile_finish(
@@ -110,16 +118,16 @@ def compile_finish(
     ctes = {"wide_0": f"SELECT\n    {columns}\n  FROM candidate AS c{joins}"}
     rest = [tag for tag in later if tag not in outputs]
     last = _levels(moment, ctes, rest, "wide_0", {tag.slug for tag in (*computed, *outputs)})
-    return _assemble(moment, Rows(moment), ctes, last, tags)
+    return _assemble(moment, Rows(moment), ctes, last, tags, previous_columns(catalog, rest))
 
 
 def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
     """One rank or rule over relation `given`, which holds customer_id and the tags it reads."""
     moment = Moment(catalog, as_of)
-    shown = ", ".join(f'g."{slug}"' for slug in tag.reads)
-    ctes = {"wide_0": f"SELECT g.customer_id, {shown}\n  FROM given AS g"}
+    shown = ", ".join(["g.customer_id", *(f'g."{slug}"' for slug in tag.reads)])
+    ctes = {"wide_0": f"SELECT {shown}\n  FROM given AS g"}
     last = _levels(moment, ctes, [tag], "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, [tag])
+    return _assemble(moment, Rows(moment), ctes, last, [tag], previous_columns(catalog, [tag]))
 
 
 def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> Compiled:
@@ -166,6 +174,7 @@ def _levels(
                 joins = joins.removesuffix(f"CROSS JOIN {name}")
                 joins += f'LEFT JOIN {name} ON {name}.within IS NOT DISTINCT FROM w."{within}"'
             shown += [_rank(tag, name) for tag in group]
+        joins += previous_join(ready)
         for tag in ready:
             if isinstance(tag.definition, RuleTag):
                 shown += _rule(moment, tag)
@@ -201,8 +210,12 @@ def _rank(tag: Tag, cutpoints: str) -> str:
 def _rule(moment: Moment, tag: Tag) -> list[str]:
     definition = cast(RuleTag, tag.definition)
     types = {slug: other.definition.type for slug, other in moment.catalog.tags.items()}
+    previous = previous_names(moment.catalog, tag)
+    types |= {name: column_type for name, (_, column_type) in previous.items()}
 
     def place(name: str) -> exp.Expr:
+        if name in previous:
+            return exp.column(previous[name][0], table=PREVIOUS, quoted=True)
         return exp.column(name, table="w", quoted=True)
 
     case, kind = case_column(tag.slug), definition.type
@@ -222,7 +235,12 @@ def _rule(moment: Moment, tag: Tag) -> list[str]:
 
 
 def _assemble(
-    moment: Moment, rows: Rows, ctes: Mapping[str, str], last: str, tags: Sequence[Tag]
+    moment: Moment,
+    rows: Rows,
+    ctes: Mapping[str, str],
+    last: str,
+    tags: Sequence[Tag],
+    previous: Mapping[str, DataType],
 ) -> Compiled:
     columns: dict[str, DataType] = {
         "customer_id": DataType.TEXT,
@@ -235,7 +253,7 @@ def _assemble(
     select += (",\n  " + shown if shown else "") + f"\nFROM {last}\nORDER BY customer_id"
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
-    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns)
+    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns, previous)
 
 
 def _with(ctes: Mapping[str, str], select: str) -> str:
