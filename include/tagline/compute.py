@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tagline.catalog import Catalog
 from tagline.compile import Compiled, compile_finish, compile_label, compile_tags
-from tagline.compile.previous import PREVIOUS
+from tagline.compile.previous import previous_table
 from tagline.definitions import DataType, ModelDefinition
 from tagline.deployment import Deployment
 from tagline.engines import Relation
 from tagline.previous import previous_relation, previous_release, reads_previous
 from tagline.storage import below
+from tagline.subjects import SUBJECTS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -149,11 +150,11 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
 
 
 def _previous(deployment: Deployment, compiled: Compiled, as_of: datetime) -> dict[str, Relation]:
-    """The release before as_of, where a query reads it."""
-    if not compiled.previous:
-        return {}
-    found = previous_relation(deployment.registry, as_of, compiled.previous)
-    return {PREVIOUS: found}
+    """What a query reads of the release before as_of."""
+    return {
+        previous_table(SUBJECTS[name]): previous_relation(deployment.registry, as_of, name, columns)
+        for name, columns in compiled.previous.items()
+    }
 
 
 def column_types(catalog: Catalog, table: str, columns: Iterable[str]) -> dict[str, DataType]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tagline.catalog import Catalog
 from tagline.definitions import DataType
 from tagline.engines import Relation
-from tagline.serve.released import file_columns, files_of
+from tagline.serve.released import file_columns
 
 if TYPE_CHECKING:
     from tagline.registry import Registry
@@ -32,14 +32,14 @@ def previous_release(registry: Registry, as_of: datetime) -> Release | None:
 
 
 def previous_relation(
-    registry: Registry, as_of: datetime, columns: Mapping[str, DataType]
+    registry: Registry, as_of: datetime, subject: str, columns: Mapping[str, DataType]
 ) -> Relation:
-    """The columns of the release before as_of; no rows without one.
+    """The columns of a subject in the release before as_of; no rows without one.
 
     A tag that the release did not have, or had with another type, is null in every row.
     """
     release = previous_release(registry, as_of)
-    files = files_of(release) if release else ()
+    files = tuple(release.files.get(subject, ())) if release else ()
     held = file_columns(files[0]) if files else {}
     other = {name for name, kind in columns.items() if held.get(name, kind) != kind}
     return Relation(files, columns, frozenset(other))

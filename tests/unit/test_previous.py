@@ -362,5 +362,6 @@ def test_tags_may_read_each_other_from_the_release_before(project: Callable[...,
         project(one=rule("previous(two)"), two=rule("not previous(one)")), "shop"
     )
     compiled = compile_tags(catalog, FIRST, ["one", "two"])
-    assert set(compiled.previous) == {"customer_id", "one", "two"}
+    assert set(compiled.previous) == {"customer"}
+    assert set(compiled.previous["customer"]) == {"customer_id", "one", "two"}
     assert compile_tags(catalog, FIRST, ["amount_2d"]).previous == {}
