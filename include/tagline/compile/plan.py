@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -12,6 +12,12 @@ from sqlglot import exp
 from tagline.catalog import Catalog, Tag, case_column
 from tagline.compile.instant import Moment, instant, sql
 from tagline.compile.judged import Judged
+from tagline.compile.previous import (
+    previous_columns,
+    previous_join,
+    previous_names,
+    previous_table,
+)
 from tagline.compile.rows import Rows
 from tagline.compile.statistics import TableStatistics
 from tagline.definitions import (
@@ -36,13 +42,15 @@ class Compiled:
     """A query with what it reads and returns.
 
     `tables` are the stored tables with the columns read of each; `superseded` those whose
-    superseded versions it reads; `columns` what it returns, in order.
+    superseded versions it reads; `columns` what it returns, in order; `previous` the columns
+    that it reads of the release before, by subject.
     """
 
     sql: str
     tables: Mapping[str, tuple[str, ...]]
     superseded: frozenset[str]
     columns: Mapping[str, DataType]
+    previous: Mapping[str, Mapping[str, DataType]] = field(default_factory=dict)
 
 
 def compile_tags(
@@ -80,7 +88,9 @@ def compile_tags(
     own = [tag for tag in tags if tag.subject is subject]
     last = _wide(moment, rows, ctes, own, subject, tag_rows)
     kept = [tag for tag in own if slugs is None or tag.slug in wanted]
-    return _assemble(moment, rows, ctes, last, kept, subject)
+    made = [tag for tag in tags if tag.subject.name not in (given or {})]
+    previous = previous_columns(catalog, made)
+    return _assemble(moment, rows, ctes, last, kept, subject, previous)
 
 
 def _wide(
@@ -153,16 +163,18 @@ def compile_finish(
     ctes = {"wide_0": f"SELECT\n    {columns}\n  FROM candidate AS c{joins}"}
     rest = [tag for tag in later if tag not in outputs]
     last = _levels(moment, ctes, rest, "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER)
+    previous = previous_columns(catalog, rest)
+    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
 
 
 def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
     """One rank or rule over relation `given`, which holds the key and the tags it reads."""
     moment = Moment(catalog, as_of)
-    shown = ", ".join(f'g."{slug}"' for slug in tag.reads)
-    ctes = {"wide_0": f"SELECT g.{tag.subject.key}, {shown}\n  FROM given AS g"}
+    shown = ", ".join([f"g.{tag.subject.key}", *(f'g."{slug}"' for slug in tag.reads)])
+    ctes = {"wide_0": f"SELECT {shown}\n  FROM given AS g"}
     last = _levels(moment, ctes, [tag], "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject)
+    previous = previous_columns(catalog, [tag])
+    return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject, previous)
 
 
 def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> Compiled:
@@ -209,6 +221,7 @@ def _levels(
                 joins = joins.removesuffix(f"CROSS JOIN {name}")
                 joins += f'LEFT JOIN {name} ON {name}.within IS NOT DISTINCT FROM w."{within}"'
             shown += [_rank(tag, name) for tag in group]
+        joins += previous_join(ready)
         for tag in ready:
             if isinstance(tag.definition, RuleTag):
                 shown += _rule(moment, tag)
@@ -244,8 +257,12 @@ def _rank(tag: Tag, cutpoints: str) -> str:
 def _rule(moment: Moment, tag: Tag) -> list[str]:
     definition = cast(RuleTag, tag.definition)
     types = {slug: other.definition.type for slug, other in moment.catalog.tags.items()}
+    previous = previous_names(moment.catalog, tag)
+    types |= {name: column_type for name, (_, column_type) in previous.items()}
 
     def place(name: str) -> exp.Expr:
+        if name in previous:
+            return exp.column(previous[name][0], table=previous_table(tag.subject), quoted=True)
         return exp.column(name, table="w", quoted=True)
 
     case, kind = case_column(tag.slug), definition.type
@@ -271,6 +288,7 @@ def _assemble(
     last: str,
     tags: Sequence[Tag],
     subject: Subject,
+    previous: Mapping[str, Mapping[str, DataType]],
 ) -> Compiled:
     key = subject.key
     columns: dict[str, DataType] = {key: DataType.TEXT, "as_of": DataType.TIMESTAMP}
@@ -281,7 +299,7 @@ def _assemble(
     select += (",\n  " + shown if shown else "") + f"\nFROM {last}\nORDER BY {key}"
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
-    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns)
+    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns, previous)
 
 
 def _with(ctes: Mapping[str, str], select: str) -> str:

@@ -3,10 +3,21 @@
 from tagline.expressions.parse import (
     Expression,
     Scope,
+    is_previous,
     parse_aggregate,
     parse_condition,
     parse_pick,
     parse_value,
+    previous_name,
 )
 
-__all__ = ["Expression", "Scope", "parse_aggregate", "parse_condition", "parse_pick", "parse_value"]
+__all__ = [
+    "Expression",
+    "Scope",
+    "is_previous",
+    "parse_aggregate",
+    "parse_condition",
+    "parse_pick",
+    "parse_value",
+    "previous_name",
+]
