@@ -81,6 +81,8 @@ class Typer:
                 node.args.get(key) for key in ("query", "unnest", "field", "is_global")
             ):
                 raise ExpressionError(f"{_sql(node)}: 'in' needs a list of values")
+            if not node.expressions:
+                raise ExpressionError(f"{_sql(node)}: 'in' needs at least one value")
             for option in node.expressions:
                 self._comparable(node, node.this, option)
             return B
