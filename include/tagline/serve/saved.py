@@ -55,7 +55,7 @@ def save(deployment: Deployment, new: NewAudience, at: datetime) -> SavedAudienc
         old = versions(registry, new.name)[:1]
         saved = expressions(registry) | {new.name: new.expression}
         release = choose(deployment, "true", None).release
-        condition_sql(deployment.catalog, release, f"audience('{new.name}')", saved)
+        condition_sql(deployment.catalog, release, new.expression, saved)
         row = SavedAudience(
             name=new.name,
             name_en=new.name_en or (old[0].name_en if old else new.name),
