@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow
 import pyarrow.parquet as parquet
@@ -24,6 +26,11 @@ from tagline.registry.schema import Release
 from tagline.serve.audiences import condition_sql
 from tagline.serve.released import relation_of
 from tagline.settings import PROJECT, Settings
+
+if TYPE_CHECKING:
+    from tests.documents import blocks
+else:
+    from documents import blocks
 
 AS_OF = datetime(2017, 6, 30, 23, tzinfo=UTC)  # midnight of 1 July in London
 TYPES = {
@@ -233,3 +240,23 @@ def test_a_tag_that_the_release_lacks_is_explained(catalog: Catalog, release: Re
     newer = replace(catalog, tags={**catalog.tags, "fresh": tag("fresh", "integer")})
     with pytest.raises(ExpressionError, match="newer than the release"):
         condition_sql(newer, without, "fresh > 5", {})
+
+
+def test_every_expression_of_the_page_is_one(catalog: Catalog) -> None:
+    page = PROJECT / "docs" / "audiences.md"
+    tags = load_catalog(PROJECT / "include", "grocer").tags
+    types = {slug: each.definition.type for slug, each in tags.items()}
+    standards = {name: standard.type for name, standard in catalog.standards.items()}
+    lines = [
+        shlex.split(line) for block in blocks(page) if block.language == "sh"
+        for line in block.text.splitlines()
+    ]  # fmt: skip
+    saved = {words[3]: words[4] for words in lines if words[:3] == ["tagline", "audiences", "save"]}
+    texts = [words[2] for words in lines if words[1] == "audience"]
+    texts += [words[-1] for words in lines if words[2:3] == ["overlap"]]
+    rows = re.findall(r"^\| [\w ]+ \| (`.+`) \|$", page.read_text("utf-8"), flags=re.M)
+    texts += [text for row in rows for text in re.findall("`([^`]+)`", row) if " " in text]
+    assert len(saved) >= 3 and len(texts) > 20
+    scope = Scope({**types, "as_of": DataType.TIMESTAMP}, standards, saved)
+    for text in [*saved.values(), *texts]:
+        assert parse_condition(text, scope).names <= {*types, "as_of"}
