@@ -88,7 +88,7 @@ class Typer:
             ):
                 raise ExpressionError(f"{_sql(node)}: 'in' needs a list of values")
             if not node.expressions:
-                raise ExpressionError(f"{_sql(node)}: the list of 'in' is empty")
+                raise ExpressionError(f"{_sql(node)}: 'in' needs at least one value")
             for option in node.expressions:
                 self._comparable(node, node.this, option)
             return B
