@@ -31,13 +31,15 @@ class Compiled:
     """A query with what it reads and returns.
 
     `tables` are the stored tables with the columns read of each; `superseded` those whose
-    superseded versions it reads; `columns` what it returns, in order.
+    superseded versions it reads; `columns` what it returns, in order; `by_customer` the stored
+    tables of which a customer's row needs no rows but that customer's own.
     """
 
     sql: str
     tables: Mapping[str, tuple[str, ...]]
     superseded: frozenset[str]
     columns: Mapping[str, DataType]
+    by_customer: frozenset[str] = frozenset()
 
 
 def compile_tags(
@@ -58,28 +60,45 @@ def compile_tags(
     if slugs is not None and (lost := set(wanted) - {tag.slug for tag in tags}):
         raise WrongUsage(f"{', '.join(sorted(lost))}: made from a model's output")
     rows = Rows(moment, changed)
-    population = rows.read(POPULATION, ("customer_id",))
-    ctes: dict[str, str] = {}
-    shown, joins = ["p.customer_id"], ""
-    ground = [tag for tag in tags if isinstance(tag.definition, ExtractionTag | StatisticTag)]
-    for table in dict.fromkeys(sorted(tag.table or "" for tag in ground)):
-        part = TableStatistics(moment, rows, table)
-        of_table = [tag for tag in ground if tag.table == table]
-        extractions = [tag for tag in of_table if isinstance(tag.definition, ExtractionTag)]
-        if extractions:
-            part.extract(extractions)
-        part.compile([tag for tag in of_table if isinstance(tag.definition, StatisticTag)])
-        ctes |= part.ctes
-        for name in part.joins:
-            joins += f"\n  LEFT JOIN {name} ON {name}.customer_id = p.customer_id"
-        for tag in of_table:
-            value: exp.Expr = exp.maybe_parse(part.values[tag.slug], dialect="duckdb")
-            shown.append(f'{sql(moment.cast(value, tag.definition.type))} AS "{tag.slug}"')
-    columns = ",\n    ".join(shown)
-    ctes["wide_0"] = f"SELECT\n    {columns}\n  FROM {population} AS p{joins}"
-    last = _levels(moment, ctes, [tag for tag in tags if tag not in ground], "wide_0")
+    ctes = _ground(moment, rows, [tag for tag in tags if _is_ground(tag)])
+    last = _levels(moment, ctes, [tag for tag in tags if not _is_ground(tag)], "wide_0")
     kept = [tag for tag in tags if slugs is None or tag.slug in wanted]
     return _assemble(moment, rows, ctes, last, kept)
+
+
+def compile_ground(
+    catalog: Catalog, as_of: datetime, changed: frozenset[str] | None = None
+) -> Compiled:
+    """The extractions and statistics alone, which `compile_ranks_and_rules` goes on with.
+
+    The rows of some customers are the same whoever else is in the tables.
+    """
+    moment = Moment(catalog, as_of)
+    rows = Rows(moment, changed)
+    tags = [tag for tag in catalog.tags.values() if _is_ground(tag)]
+    return _assemble(moment, rows, _ground(moment, rows, tags), "wide_0", tags)
+
+
+def compile_ranks_and_rules(catalog: Catalog, as_of: datetime) -> Compiled:
+    """The wide table as `compile_tags` gives it, over relation `ground` of all customers."""
+    moment = Moment(catalog, as_of)
+    tags = [tag for tag in catalog.tags.values() if not catalog.needs_model(tag.slug)]
+    shown = "".join(f', g."{tag.slug}"' for tag in tags if _is_ground(tag))
+    ctes = {"wide_0": f"SELECT g.customer_id{shown}\n  FROM ground AS g"}
+    last = _levels(moment, ctes, [tag for tag in tags if not _is_ground(tag)], "wide_0")
+    return _assemble(moment, Rows(moment), ctes, last, tags)
+
+
+def compile_identity(
+    catalog: Catalog, as_of: datetime, changed: frozenset[str] | None = None
+) -> Compiled:
+    """Which key of a source is which customer as of an instant: customer_key, customer_id."""
+    rows = Rows(Moment(catalog, as_of), changed)
+    columns = {"customer_key": DataType.TEXT, "customer_id": DataType.TEXT}
+    select = f"SELECT customer_key, customer_id\nFROM {rows.read('identity', columns)}"
+    stored = rows.stored()
+    superseded = frozenset(table for table in stored if rows.reads_superseded(table))
+    return Compiled(_with(rows.ctes(), select), stored, superseded, columns)
 
 
 def compile_finish(
@@ -139,6 +158,33 @@ def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> 
     text = _with(rows.ctes(), f"SELECT customer_id, label FROM ({body}) AS labelled")
     superseded = frozenset(table for table in rows.stored() if rows.reads_superseded(table))
     return Compiled(text, rows.stored(), superseded, columns)
+
+
+def _is_ground(tag: Tag) -> bool:
+    return isinstance(tag.definition, ExtractionTag | StatisticTag)
+
+
+def _ground(moment: Moment, rows: Rows, tags: Sequence[Tag]) -> dict[str, str]:
+    """Queries up to `wide_0`: a row per customer with these extractions and statistics."""
+    population = rows.read(POPULATION, ("customer_id",), by_customer=True)
+    ctes: dict[str, str] = {}
+    shown, joins = ["p.customer_id"], ""
+    for table in dict.fromkeys(sorted(tag.table or "" for tag in tags)):
+        part = TableStatistics(moment, rows, table)
+        of_table = [tag for tag in tags if tag.table == table]
+        extractions = [tag for tag in of_table if isinstance(tag.definition, ExtractionTag)]
+        if extractions:
+            part.extract(extractions)
+        part.compile([tag for tag in of_table if isinstance(tag.definition, StatisticTag)])
+        ctes |= part.ctes
+        for name in part.joins:
+            joins += f"\n  LEFT JOIN {name} ON {name}.customer_id = p.customer_id"
+        for tag in of_table:
+            value: exp.Expr = exp.maybe_parse(part.values[tag.slug], dialect="duckdb")
+            shown.append(f'{sql(moment.cast(value, tag.definition.type))} AS "{tag.slug}"')
+    columns = ",\n    ".join(shown)
+    ctes["wide_0"] = f"SELECT\n    {columns}\n  FROM {population} AS p{joins}"
+    return ctes
 
 
 def _levels(
@@ -235,7 +281,8 @@ def _assemble(
     select += (",\n  " + shown if shown else "") + f"\nFROM {last}\nORDER BY customer_id"
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
-    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns)
+    text = _with({**rows.ctes(), **ctes}, select)
+    return Compiled(text, stored, superseded, columns, frozenset(stored) - rows.whole)
 
 
 def _with(ctes: Mapping[str, str], select: str) -> str:

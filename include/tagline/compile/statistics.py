@@ -70,7 +70,7 @@ class TableStatistics:
                     near.add(f"{alias}_id")
                 else:
                     near.add(column)
-        text = f"{self.rows.read(self.table, near)} AS r"
+        text = f"{self.rows.read(self.table, near, by_customer=True)} AS r"
         for alias, wanted in sorted(far.items()):
             referenced = definition.columns[f"{alias}_id"].references or ""
             key = catalog.tables[referenced].key[0]
