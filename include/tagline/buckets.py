@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagline.compile import Compiled, compile_ground, compile_identity, compile_ranks_and_rules
-from tagline.compile.rows import POPULATION
 from tagline.compute import (
     ComputeReport,
     candidate_file,
@@ -34,6 +33,7 @@ from tagline.engines import Relation, identifier
 from tagline.errors import TaglineError
 from tagline.layout import BUCKET, LAID_OUT_IN, bucket_sql
 from tagline.scratch import scratch_folder
+from tagline.subjects import CUSTOMER
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -105,7 +105,7 @@ def plan_buckets(
     changed = frozenset(name for name in stored if f"{name}__superseded" in snapshots)
     compiled = compile_ground(catalog, as_of, changed)
     _require_layout(deployment, compiled)
-    apart = POPULATION in compiled.by_customer
+    apart = CUSTOMER.table in compiled.by_customer
     plan = BucketPlan(
         id=uuid.uuid4().hex[:12],
         buckets=tuple(range(deployment.settings.customer_buckets if apart else 1)),
@@ -250,7 +250,7 @@ def _with_homes(
     with scratch_folder(deployment.settings, "homes") as scratch:
         inputs = _Inputs(deployment, replace(plan, whole=True), compiled, as_of, 0, scratch)
         deployment.engine.write(compiled.sql, inputs.relations(), keys)
-        people = inputs.files(POPULATION, {"customer_id": DataType.TEXT})
+        people = inputs.files(CUSTOMER.table, {"customer_id": DataType.TEXT})
     relations = {"keys": Relation((keys,), _KEY), "people": people}
     homes = candidate_file(deployment, run_id, "homes")
     deployment.engine.write(_homes_sql(count), relations, homes)
