@@ -84,13 +84,13 @@ order_lines_statistics AS NOT MATERIALIZED (
     COUNT(DISTINCT "r"."product_id") FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS "product_count_365d",
     COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS matched_1
   FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
   GROUP BY r.customer_id
 ),
 top_categories_365d_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, "product"."category" AS label, ROUND(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) AS DOUBLE), 2) AS score
   FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
   WHERE ("product"."category") IS NOT NULL
     AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND ("r"."status" = 'placed' AND "product"."category" <> 'COUPON/MISC ITEMS')
   GROUP BY 1, 2
@@ -109,7 +109,7 @@ top_categories_365d_pick AS NOT MATERIALIZED (
 top_department_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, "product"."department" AS label, ROUND(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) AS DOUBLE), 2) AS score
   FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
   WHERE ("product"."department") IS NOT NULL
     AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed'
   GROUP BY 1, 2
