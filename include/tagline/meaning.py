@@ -40,6 +40,7 @@ from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _OVER_ROWS = (ExtractionTag, StatisticTag, ManualTag)
+_PREVIOUS = re.compile(r"previous\((\w+)\)")
 _ASSIGNABLE = {
     DataType.NUMBER: {DataType.INTEGER, DataType.NUMBER},
     DataType.INTEGER: {DataType.INTEGER},
@@ -53,6 +54,7 @@ class Meaning:
     """The parsed parts of a tag; which are set depends on its kind."""
 
     reads: tuple[str, ...] = ()  # tags
+    previous: tuple[str, ...] = ()  # tags whose value of the release before a rule reads
     value: Expression | None = None
     where: Expression | None = None
     via: Holder | None = None
@@ -242,15 +244,18 @@ class _Reader:
         return Meaning(reads=tuple(slug for slug in (tag.of, tag.within) if slug))
 
     def rule(self, tag: RuleTag) -> Meaning:
-        scope = Scope({**self.world.tag_types, "as_of": DataType.TIMESTAMP}, self.world.standards)
+        types = self.world.tag_types
+        scope = Scope({**types, "as_of": DataType.TIMESTAMP}, self.world.standards, types)
         reads: set[str] = set()
+        previous: set[str] = set()
         cases = []
         for index, case in enumerate(tag.cases):
             parsed = self.parse(("cases", index, "when"), case.when, scope, parse_condition)
             if parsed is not None:
                 cases.append(parsed)
                 reads |= parsed.names - {"as_of"}
-                for name in sorted(parsed.names - {"as_of"}):
+                previous |= parsed.previous
+                for name in sorted((parsed.names - {"as_of"}) | parsed.previous):
                     if said := self.foreign(name):
                         self.fault(("cases", index, "when"), said)
             self.fits(("cases", index, "value"), case.value, tag)
@@ -260,7 +265,7 @@ class _Reader:
         if len(cases) == len(tag.cases):
             for location, message in case_faults(cases, scope.columns, self.world.tag_values):
                 self.fault(location, message)
-        return Meaning(reads=tuple(sorted(reads)), cases=tuple(cases))
+        return Meaning(tuple(sorted(reads)), tuple(sorted(previous)), cases=tuple(cases))
 
     def model(self, tag: ModelTag) -> Meaning:
         if self.subject is not CUSTOMER:
@@ -337,7 +342,8 @@ class _Reader:
                             place = ("examples", index, "rows", number, name)
                             self.fault(place, f"unknown column {name!r}.{close}")
             for name in example.tags or ():
-                self.known_tag(("examples", index, "tags", name), name)
+                read = _PREVIOUS.fullmatch(name)
+                self.known_tag(("examples", index, "tags", name), read[1] if read else name)
 
 
 def tag_kind(tag: TagDefinition) -> str:

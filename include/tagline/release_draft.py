@@ -54,13 +54,15 @@ def draft_release(
                 "state": "withheld",
                 "as_of": old.get("as_of"),
                 "reason": withheld[slug],
-            }
+            } | {key: old[key] for key in ("standards",) if key in old}
         elif slug in present:
             tags[slug] = {
                 "version": tag.version,
                 "state": "current",
                 "as_of": run.as_of.isoformat(),
             }
+            if standards := catalog.standards_of(tag, run.as_of):
+                tags[slug]["standards"] = standards  # what `tagline plan` compares with
         else:
             tags[slug] = _unavailable(reasons.get(slug, "not computed"))
         if tag.subject is not CUSTOMER:

@@ -181,7 +181,7 @@ otherwise:
         ("recency_days > 40 and recency_days < 35", 11, "its condition is never true"),
         ("true", 12, "otherwise can never be reached: case 2 holds always; give its value to"),
         ("rfm_segment = 'champions'", 11, "rfm_segment is never 'champions', which is not among"),
-        ("life_stage in ('couple', 'familly')", 11, "Did you mean 'dormant'?"),
+        ("life_stage in ('family', 'snior')", 11, "Did you mean 'senior'?"),
         ("recency_days > 'soon'", 11, "compares integer with text"),
         ("sum(recency_days) > 40", 11, "an aggregate is not allowed here"),
         ("recency_days + 1", 11, "is integer, where a condition (true or false) is needed"),

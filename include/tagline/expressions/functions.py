@@ -102,7 +102,7 @@ CLOCK_UNITS = frozenset({"HOUR", "MINUTE", "SECOND"})
 # Named by their own branches in typing.py.
 SPECIAL = (
     "count", "coalesce", "greatest", "least", "concat", "if", "case", "cast", "try_cast",
-    "date_diff", "date_part", "date_trunc", "extract", "standard",
+    "date_diff", "date_part", "date_trunc", "extract", "previous", "standard",
 )  # fmt: skip
 
 NAMES = tuple(sorted({function.name for function in FUNCTIONS.values()} | set(SPECIAL)))
