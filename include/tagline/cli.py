@@ -17,6 +17,7 @@ from tagline.commands import (
     quarantined,
     releases,
     running,
+    schemas,
     serving,
     watching,
 )
@@ -45,6 +46,7 @@ for command in (
     releases.rollback,
     releases.release,
     definitions.sql,
+    schemas.schema,
     models.train,
     models.models,
     quarantined.quarantine,
