@@ -84,7 +84,7 @@ MUTATIONS: tuple[Callable[[Any, Any], None], ...] = (
     replaced(-3.5),
     replaced(None),
 )
-TOLD_BY_CHECK_ALONE = re.compile(r"\.with\.|timezone")  # arguments and zones by their names
+TOLD_BY_CHECK_ALONE = re.compile(r"\.with(\.|$)|timezone")  # arguments and zones by their names
 
 
 def one_of_each(kind: str) -> list[Path]:
