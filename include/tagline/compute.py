@@ -17,7 +17,7 @@ from tagline.deployment import Deployment
 from tagline.engines import Relation
 from tagline.previous import previous_relation, previous_release, reads_previous
 from tagline.storage import below
-from tagline.subjects import SUBJECTS
+from tagline.subjects import CUSTOMER, SUBJECTS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -32,6 +32,7 @@ class ComputeReport:
     columns: dict[str, str]
     unavailable: dict[str, str]
     seconds: float
+    subjects: dict[str, dict[str, Any]]  # path and rows of the others' candidates, by subject
     previous: dict[str, int | None] | None = None  # what previous(tag) read: {"release": id}
 
     def as_json(self) -> dict[str, Any]:
@@ -41,6 +42,8 @@ class ComputeReport:
 
 def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
     """Write the candidate of as_of: every tag that needs no model, one row per customer."""
+    from tagline.subject_candidates import compute_others
+
     started = time.perf_counter()
     catalog = deployment.catalog
     deployment.registry.remember_tags(
@@ -55,12 +58,14 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
     before = previous_release(deployment.registry, as_of)
     path = candidate_file(deployment, run_id, "computed")
     rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+    others = compute_others(deployment, run_id, as_of)
     report = ComputeReport(
         path=path,
         rows=rows,
         columns={name: kind.value for name, kind in compiled.columns.items()},
         unavailable=dict(catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
+        subjects=others,
         previous={"release": before.id if before else None} if reads_previous(catalog) else None,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
@@ -91,7 +96,7 @@ def finish_candidate(
     compiled = compile_finish(catalog, as_of, unavailable, scores)
     computed = {
         name: kind
-        for slug, tag in catalog.tags.items()
+        for slug, tag in catalog.tags_of(CUSTOMER).items()
         if slug not in unavailable and not catalog.needs_model(slug)
         for name, kind in tag.columns.items()
     }

@@ -3,7 +3,9 @@
 from tagline.expressions.parse import (
     Expression,
     Scope,
+    audiences_in,
     is_previous,
+    names_in,
     parse_aggregate,
     parse_condition,
     parse_pick,
@@ -14,7 +16,9 @@ from tagline.expressions.parse import (
 __all__ = [
     "Expression",
     "Scope",
+    "audiences_in",
     "is_previous",
+    "names_in",
     "parse_aggregate",
     "parse_condition",
     "parse_pick",

@@ -11,6 +11,7 @@ from sqlglot.errors import SqlglotError
 
 from tagline.definitions.types import DataType
 from tagline.errors import ExpressionError, did_you_mean
+from tagline.expressions.membership import inlined, is_audience, with_membership
 from tagline.expressions.typing import Typer
 
 MAX_LENGTH = 4000
@@ -22,13 +23,15 @@ class Scope:
     """The names that an expression may use.
 
     `columns` maps names to types (dotted ones as `product.department`), `standards` the names
-    of standard values to theirs.
-    `previous` holds the tags that `previous(tag)` may read, which is none outside of rules.
+    of standard values to theirs, `audiences` the names of saved audiences to their expressions
+    (None where no audience may be named). `previous` holds the tags that `previous(tag)` may
+    read, which is none outside of rules.
     """
 
     columns: Mapping[str, DataType]
     standards: Mapping[str, DataType] = field(default_factory=dict)
     previous: Mapping[str, DataType] = field(default_factory=dict)
+    audiences: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,24 @@ def parse_condition(text: str, scope: Scope | Mapping[str, DataType]) -> Express
     return expression
 
 
+def names_in(text: str, audiences: Mapping[str, str]) -> frozenset[str]:
+    """The names that an expression reads, with those of the audiences in it; not typed."""
+    tree = inlined(_tree(text), audiences, _tree)
+    return frozenset(column.name for column in tree.find_all(exp.Column))
+
+
+def audiences_in(text: str) -> frozenset[str]:
+    """The saved audiences that an expression names itself.
+
+    >>> sorted(audiences_in("audience('a') and not audience('b')"))
+    ['a', 'b']
+    """
+    calls = _tree(text).find_all(exp.Anonymous)
+    return frozenset(
+        call.expressions[0].name for call in calls if is_audience(call) and call.expressions
+    )
+
+
 def parse_aggregate(text: str, scope: Scope) -> Expression:
     """An expression whose columns all stand inside aggregates; `as_of` may stand anywhere."""
     expression = _parse(text, scope, aggregates=True)
@@ -135,7 +156,9 @@ def parse_pick(text: str, scope: Scope) -> tuple[Expression, int | None]:
 def _parse(text: str, scope: Scope, *, aggregates: bool) -> Expression:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
-    tree = _tree(text)
+    tree = inlined(_tree(text), scope.audiences, _tree)
+    if _depth(tree) > MAX_DEPTH:
+        raise ExpressionError(f"with its audiences, {text!r} is nested more than {MAX_DEPTH} deep")
     typer = Typer(scope.columns, _standard_type(scope), aggregates, scope.previous)
     found = typer.type_of(tree)
     used = (frozenset(each) for each in (typer.names, typer.standards, typer.previous))
@@ -162,7 +185,7 @@ def _tree(text: str) -> exp.Expr:
     if _depth(tree) > MAX_DEPTH:
         raise ExpressionError(f"an expression is nested at most {MAX_DEPTH} deep")
     tree.pop()
-    return tree
+    return with_membership(tree)
 
 
 def _depth(tree: exp.Expr) -> int:

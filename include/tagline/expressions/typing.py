@@ -62,6 +62,10 @@ class Typer:
         if isinstance(node, exp.Neg):
             return self._want(node.this, known.NUMERIC)
         if isinstance(node, _COMPARISONS):
+            if isinstance(node.left, _COMPARISONS) or isinstance(node.right, _COMPARISONS):
+                raise ExpressionError(
+                    f"{_sql(node)}: put brackets around each comparison, or join them with 'and'"
+                )
             self._comparable(node, node.left, node.right)
             return B
         if isinstance(node, _ARITHMETIC):
@@ -83,6 +87,8 @@ class Typer:
                 node.args.get(key) for key in ("query", "unnest", "field", "is_global")
             ):
                 raise ExpressionError(f"{_sql(node)}: 'in' needs a list of values")
+            if not node.expressions:
+                raise ExpressionError(f"{_sql(node)}: 'in' needs at least one value")
             for option in node.expressions:
                 self._comparable(node, node.this, option)
             return B
@@ -105,7 +111,7 @@ class Typer:
             if node.args.get("false") is not None:
                 branches.append(node.args["false"])
             return self._same(node, branches)
-        if isinstance(node, exp.Cast | exp.TryCast):
+        if type(node) in (exp.Cast, exp.TryCast):
             self.type_of(node.this)
             target = node.to.this.name if isinstance(node.to, exp.DataType) else ""
             if target not in _CASTS or node.to.expressions:
@@ -117,7 +123,7 @@ class Typer:
             return self._function(node.this)
         if isinstance(node, exp.Coalesce | exp.Greatest | exp.Least):
             return self._same(node, [node.this, *node.expressions])
-        if isinstance(node, exp.Concat):
+        if type(node) is exp.Concat:  # not concat_ws
             for part in node.expressions:
                 self.type_of(part)
             return T
@@ -160,6 +166,8 @@ class Typer:
     def _count(self, node: exp.Count) -> DataType:
         def inner() -> DataType:
             what = node.this
+            if what is None:
+                raise ExpressionError("count() takes 1 argument; write count(*)")
             if isinstance(what, exp.Distinct):
                 if len(what.expressions) != 1:
                     raise ExpressionError(f"{_sql(node)}: count distinct takes one expression")
@@ -248,8 +256,6 @@ class Typer:
     def _arithmetic(self, node: exp.Binary) -> DataType | None:
         left = self._want(node.left, known.NUMERIC)
         right = self._want(node.right, known.NUMERIC)
-        if isinstance(node, exp.IntDiv):
-            return I
         return N if isinstance(node, exp.Div) or N in (left, right) else I
 
     def _comparable(self, node: exp.Expr, left: exp.Expr, right: exp.Expr) -> None:
