@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlglot import exp
 
@@ -23,11 +24,17 @@ class Rows:
     moment: Moment
     changed: frozenset[str] | None = None
     columns: dict[str, set[str]] = field(default_factory=dict)  # table → columns read
+    since: dict[str, datetime | None] = field(default_factory=dict)  # table → oldest event read
     derived: set[str] = field(default_factory=set)
 
-    def read(self, table: str, columns: Iterable[str]) -> str:
-        """Register that columns of a table are read; the name of its rows in the query."""
+    def read(self, table: str, columns: Iterable[str], since: datetime | None = None) -> str:
+        """Register that columns of a table are read; the name of its rows in the query.
+
+        `since` says that no event before it is looked at.
+        """
         catalog = self.moment.catalog
+        known = self.since.get(table, since)
+        self.since[table] = min(known, since) if known and since else None
         self.columns.setdefault(table, set()).update(columns)
         if table in catalog.derived and table not in self.derived:
             self.derived.add(table)
