@@ -54,7 +54,7 @@ customers_extractions AS NOT MATERIALIZED (
 ),
 interactions_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
+    r.subject_key AS customer_id,
     COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "campaign_contacts_90d",
     COUNT(DISTINCT CASE WHEN "r"."kind" = 'redemption' THEN "r"."campaign" ELSE NULL END) / NULLIF(COUNT(DISTINCT CASE WHEN "r"."kind" = 'contact' THEN "r"."campaign" ELSE NULL END), 0) AS "campaign_response_share",
     COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "coupon_redemptions_90d",
@@ -63,7 +63,7 @@ interactions_statistics AS NOT MATERIALIZED (
     COUNT(*) AS matched_1
   FROM (
     SELECT
-      r.customer_id,
+      r.customer_id AS subject_key,
       "r"."campaign" AS "campaign",
       MAKE_TIMESTAMP(EPOCH_US("r"."happened_at")) AS "happened_at",
       "r"."kind" AS "kind",
@@ -73,28 +73,28 @@ interactions_statistics AS NOT MATERIALIZED (
       "r"."kind" = 'contact' AS condition_4
     FROM interactions_rows AS r
   ) AS r
-  GROUP BY r.customer_id
+  GROUP BY r.subject_key
 ),
 order_gaps_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
+    r.subject_key AS customer_id,
     ARG_MAX("r"."amount", ROW("r"."order_number", "r"."amount")) AS "last_order_amount",
     ARG_MAX("r"."gap_days", ROW("r"."order_number", "r"."gap_days")) AS "order_gap_last_days",
     (CAST(SUM(CAST("r"."gap_days" AS DECIMAL(38, 6))) AS DOUBLE) / COUNT("r"."gap_days")) AS "order_gap_mean_days",
     ROUND(STDDEV_SAMP("r"."gap_days"), 6) AS "order_gap_stddev_days"
   FROM (
     SELECT
-      r.customer_id,
+      r.customer_id AS subject_key,
       "r"."amount" AS "amount",
       "r"."gap_days" AS "gap_days",
       "r"."order_number" AS "order_number"
     FROM order_gaps_rows AS r
   ) AS r
-  GROUP BY r.customer_id
+  GROUP BY r.subject_key
 ),
 order_lines_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
+    r.subject_key AS customer_id,
     COUNT(DISTINCT CASE WHEN r.condition_1 THEN "r"."product.category" END) AS "category_count_90d",
     COUNT(DISTINCT "r"."product.department") AS "department_count_total",
     CAST(SUM(CASE WHEN r.condition_2 THEN CAST(CASE WHEN "r"."product.department" IN ('PRODUCE', 'MEAT', 'MEAT-PCKGD', 'SEAFOOD', 'SEAFOOD-PCKGD', 'DELI', 'SALAD BAR', 'PASTRY') THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "fresh_share_365d",
@@ -103,7 +103,7 @@ order_lines_statistics AS NOT MATERIALIZED (
     COUNT(CASE WHEN r.condition_2 THEN 1 END) AS matched_1
   FROM (
     SELECT
-      r.customer_id,
+      r.customer_id AS subject_key,
       "r"."amount" AS "amount",
       "product"."brand" AS "product.brand",
       "product"."category" AS "product.category",
@@ -112,15 +112,15 @@ order_lines_statistics AS NOT MATERIALIZED (
       r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AS condition_1,
       r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AS condition_2
     FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
     WHERE "r"."status" = 'placed'
   ) AS r
-  GROUP BY r.customer_id
+  GROUP BY r.subject_key
 ),
 top_categories_365d_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, "product"."category" AS label, ROUND(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) AS DOUBLE), 2) AS score
   FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
   WHERE ("product"."category") IS NOT NULL
     AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)
     AND "r"."status" = 'placed'
@@ -141,7 +141,7 @@ top_categories_365d_pick AS NOT MATERIALIZED (
 top_department_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, "product"."department" AS label, ROUND(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) AS DOUBLE), 2) AS score
   FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
   WHERE ("product"."department") IS NOT NULL
     AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)
     AND "r"."status" = 'placed'
@@ -160,7 +160,7 @@ top_department_pick AS NOT MATERIALIZED (
 ),
 orders_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
+    r.subject_key AS customer_id,
     COUNT(DISTINCT CASE WHEN r.condition_1 THEN CAST("r"."ordered_at" AS DATE) END) AS "active_days_90d",
     AVG(CASE WHEN r.condition_2 THEN CAST("r"."line_count" AS DOUBLE) END) AS "basket_lines_mean",
     CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."coupon_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "coupon_discount_share",
@@ -188,7 +188,7 @@ orders_statistics AS NOT MATERIALIZED (
     COUNT(CASE WHEN r.condition_6 THEN 1 END) AS matched_3
   FROM (
     SELECT
-      r.customer_id,
+      r.customer_id AS subject_key,
       "r"."amount" AS "amount",
       "r"."coupon_amount" AS "coupon_amount",
       "r"."discount_amount" AS "discount_amount",
@@ -203,7 +203,7 @@ orders_statistics AS NOT MATERIALIZED (
       r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AS condition_6
     FROM orders_rows AS r
   ) AS r
-  GROUP BY r.customer_id
+  GROUP BY r.subject_key
 ),
 day_part_habit_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, CASE WHEN DATE_PART('hour', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) < 6 THEN 'night' WHEN DATE_PART('hour', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) < 12 THEN 'morning' WHEN DATE_PART('hour', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) < 18 THEN 'afternoon' ELSE 'evening' END AS label, COUNT(*) AS score
