@@ -122,7 +122,8 @@ class TableStatistics:
         if held is not None:
             near |= {held.reference, definition.event_at or ""}
         since = min(bounds) if len(bounds) == len(windows) else None
-        text = f"{self.rows.read(self.table, near, since)} AS r"
+        own = self.subject is CUSTOMER and held is None
+        text = f"{self.rows.read(self.table, near, since, by_customer=own)} AS r"
         if held is not None:
             key = catalog.tables[held.table].key[0]
             name, at = read_holder(self.rows, held, self.ctes), f'r."{definition.event_at}"'
