@@ -206,6 +206,25 @@ class _Cleaning:
             )
 
 
+def to_clean_again(deployment: Deployment) -> tuple[str, ...]:
+    """The tables that the next run cleans anew as a whole, since their definition has changed."""
+    found = []
+    for table in canonical_tables(deployment.catalog):
+        for source in deployment.catalog.feeds(table):
+            names = tables_read(deployment.catalog, source, table)
+            definition = _definition_digest(deployment, source, table, names)
+            with deployment.registry.session() as session:
+                loads = {load.id for name in names for load in loads_of(session, source, name)}
+                made_by = session.execute(
+                    select(Cleaning.load_id, Cleaning.definition).where(
+                        Cleaning.table_name == table, Cleaning.load_id.in_(loads)
+                    )
+                ).all()
+            if made_by and definition not in {made.definition for made in made_by}:
+                found.append(table)
+    return tuple(dict.fromkeys(found))
+
+
 def _definition_digest(
     deployment: Deployment, source: str, table: str, names: Sequence[str]
 ) -> str:

@@ -11,9 +11,11 @@ import typer
 
 from tagline import __version__
 from tagline.commands import (
+    audiences,
     definitions,
     keeping,
     models,
+    planning,
     quarantined,
     releases,
     running,
@@ -44,6 +46,7 @@ for command in (
     releases.releases,
     releases.rollback,
     releases.release,
+    planning.plan,
     definitions.sql,
     models.train,
     models.models,
@@ -54,6 +57,7 @@ for command in (
     keeping.restore,
 ):
     app.command()(command)
+app.add_typer(audiences.app, name="audiences")
 
 
 def _show_version(wanted: bool) -> None:

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tagline.catalog import Catalog
 from tagline.compile import Compiled, compile_finish, compile_label, compile_tags
+from tagline.compile.previous import previous_table
 from tagline.definitions import DataType, ModelDefinition
 from tagline.deployment import Deployment
 from tagline.engines import Relation
+from tagline.previous import previous_relation, previous_release, reads_previous
 from tagline.storage import below
+from tagline.subjects import CUSTOMER, SUBJECTS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,6 +32,8 @@ class ComputeReport:
     columns: dict[str, str]
     unavailable: dict[str, str]
     seconds: float
+    subjects: dict[str, dict[str, Any]]  # path and rows of the others' candidates, by subject
+    previous: dict[str, int | None] | None = None  # what previous(tag) read: {"release": id}
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output."""
@@ -37,6 +42,8 @@ class ComputeReport:
 
 def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
     """Write the candidate of as_of: every tag that needs no model, one row per customer."""
+    from tagline.subject_candidates import compute_others
+
     started = time.perf_counter()
     if deployment.settings.customer_buckets > 1:
         from tagline.buckets import compute_by_bucket
@@ -46,7 +53,9 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
     compiled = compile_tags(deployment.catalog, as_of, changed=changed_tables(deployment))
     path = candidate_file(deployment, run_id, "computed")
     rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
-    return save_computed(deployment, run_id, path, rows, compiled.columns, started)
+    others = compute_others(deployment, run_id, as_of)
+    made = (path, rows, compiled.columns)
+    return save_computed(deployment, run_id, as_of, made, others, started)
 
 
 def remember_tags(deployment: Deployment, at: datetime) -> None:
@@ -64,18 +73,26 @@ def remember_tags(deployment: Deployment, at: datetime) -> None:
 def save_computed(
     deployment: Deployment,
     run_id: str,
-    path: str,
-    rows: int,
-    columns: Mapping[str, DataType],
+    as_of: datetime,
+    made: tuple[str, int, Mapping[str, DataType]],
+    others: dict[str, dict[str, Any]],
     started: float,
 ) -> ComputeReport:
-    """Keep what compute made, for the stages after it; `started` is of time.perf_counter."""
+    """Keep what compute made, for the stages after it; `started` is of time.perf_counter.
+
+    `made` are the path, rows and columns of the customers' candidate.
+    """
+    path, rows, columns = made
+    before = previous_release(deployment.registry, as_of)
+    ordered = reads_previous(deployment.catalog)
     report = ComputeReport(
         path=path,
         rows=rows,
         columns={name: kind.value for name, kind in columns.items()},
         unavailable=dict(deployment.catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
+        subjects=others,
+        previous={"release": before.id if before else None} if ordered else None,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
     return report
@@ -105,7 +122,7 @@ def finish_candidate(
     compiled = compile_finish(catalog, as_of, unavailable, scores)
     computed = {
         name: kind
-        for slug, tag in catalog.tags.items()
+        for slug, tag in catalog.tags_of(CUSTOMER).items()
         if slug not in unavailable and not catalog.needs_model(slug)
         for name, kind in tag.columns.items()
     }
@@ -119,6 +136,7 @@ def finish_candidate(
                 "class": DataType.BOOLEAN,
             },
         )
+    found |= previous_relations(deployment, compiled, as_of)
     return deployment.engine.write(compiled.sql, found, target)
 
 
@@ -159,7 +177,17 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
         found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
-    return found
+    return found | previous_relations(deployment, compiled, before)
+
+
+def previous_relations(
+    deployment: Deployment, compiled: Compiled, as_of: datetime
+) -> dict[str, Relation]:
+    """What a query reads of the release before as_of."""
+    return {
+        previous_table(SUBJECTS[name]): previous_relation(deployment.registry, as_of, name, columns)
+        for name, columns in compiled.previous.items()
+    }
 
 
 def column_types(catalog: Catalog, table: str, columns: Iterable[str]) -> dict[str, DataType]:

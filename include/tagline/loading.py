@@ -193,6 +193,7 @@ def load(root: Path, business: str) -> Catalog:
         names.known("tables") - set(tables),
         names.known("models") - set(project.models),
         {slug: _subject(project, slug) for slug in tags.places},
+        {slug: tag.values for slug, tag in tags.definitions.items() if tag.values is not None},
     )
     meanings: dict[str, Meaning] = {}
     for slug, definition in tags.definitions.items():
@@ -345,7 +346,7 @@ def _wanted(definition: BusinessDefinition, tags: Mapping[str, Tag]) -> set[str]
         slug = stack.pop()
         if slug not in wanted:
             wanted.add(slug)
-            stack.extend(tags[slug].reads)
+            stack.extend((*tags[slug].reads, *tags[slug].meaning.previous))
     return wanted
 
 

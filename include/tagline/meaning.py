@@ -33,11 +33,13 @@ from tagline.expressions import (
     parse_pick,
     parse_value,
 )
+from tagline.expressions.cases import case_faults
 from tagline.judgements import lacking_labels
 from tagline.references import Holder, holder_of, holder_since
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PREVIOUS = re.compile(r"previous\((\w+)\)")
 _ASSIGNABLE = {
     DataType.NUMBER: {DataType.INTEGER, DataType.NUMBER},
     DataType.INTEGER: {DataType.INTEGER},
@@ -51,6 +53,7 @@ class Meaning:
     """The parsed parts of a tag; which are set depends on its kind."""
 
     reads: tuple[str, ...] = ()  # tags
+    previous: tuple[str, ...] = ()  # tags whose value of the release before a rule reads
     value: Expression | None = None
     where: Expression | None = None
     via: Holder | None = None
@@ -72,6 +75,7 @@ class World:
     broken_tables: frozenset[str] = frozenset()  # they exist, but their files have faults
     broken_models: frozenset[str] = frozenset()
     tag_subjects: Mapping[str, Subject] = field(default_factory=dict)  # customers' if not here
+    tag_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of texts with values
 
     def tags_of(self, subject: Subject) -> dict[str, DataType]:
         """Types of a subject's tags."""
@@ -239,22 +243,28 @@ class _Reader:
         return Meaning(reads=tuple(slug for slug in (tag.of, tag.within) if slug))
 
     def rule(self, tag: RuleTag) -> Meaning:
-        scope = Scope({**self.world.tag_types, "as_of": DataType.TIMESTAMP}, self.world.standards)
+        types = self.world.tag_types
+        scope = Scope({**types, "as_of": DataType.TIMESTAMP}, self.world.standards, types)
         reads: set[str] = set()
+        previous: set[str] = set()
         cases = []
         for index, case in enumerate(tag.cases):
             parsed = self.parse(("cases", index, "when"), case.when, scope, parse_condition)
             if parsed is not None:
                 cases.append(parsed)
                 reads |= parsed.names - {"as_of"}
-                for name in sorted(parsed.names - {"as_of"}):
+                previous |= parsed.previous
+                for name in sorted((parsed.names - {"as_of"}) | parsed.previous):
                     if said := self.foreign(name):
                         self.fault(("cases", index, "when"), said)
             self.fits(("cases", index, "value"), case.value, tag)
             reads |= self.placeholders(("cases", index, "because"), case.because)
         self.fits(("otherwise", "value"), tag.otherwise.value, tag)
         reads |= self.placeholders(("otherwise", "because"), tag.otherwise.because)
-        return Meaning(reads=tuple(sorted(reads)), cases=tuple(cases))
+        if len(cases) == len(tag.cases):
+            for location, message in case_faults(cases, scope.columns, self.world.tag_values):
+                self.fault(location, message)
+        return Meaning(tuple(sorted(reads)), tuple(sorted(previous)), cases=tuple(cases))
 
     def model(self, tag: ModelTag) -> Meaning:
         if self.subject is not CUSTOMER:
@@ -332,7 +342,8 @@ class _Reader:
                             place = ("examples", index, "rows", number, name)
                             self.fault(place, f"unknown column {name!r}.{close}")
             for name in example.tags or ():
-                self.known_tag(("examples", index, "tags", name), name)
+                read = _PREVIOUS.fullmatch(name)
+                self.known_tag(("examples", index, "tags", name), read[1] if read else name)
 
 
 def tag_kind(tag: TagDefinition) -> str:

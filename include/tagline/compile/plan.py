@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -12,6 +12,12 @@ from sqlglot import exp
 from tagline.catalog import Catalog, Tag, case_column
 from tagline.compile.instant import Moment, instant, sql
 from tagline.compile.judged import Judged
+from tagline.compile.previous import (
+    previous_columns,
+    previous_join,
+    previous_names,
+    previous_table,
+)
 from tagline.compile.rows import Rows
 from tagline.compile.statistics import TableStatistics
 from tagline.definitions import (
@@ -36,14 +42,16 @@ class Compiled:
     """A query with what it reads and returns.
 
     `tables` are the stored tables with the columns read of each; `superseded` those whose
-    superseded versions it reads; `columns` what it returns, in order; `by_customer` the stored
-    tables of which a customer's row needs no rows but that customer's own.
+    superseded versions it reads; `columns` what it returns, in order; `previous` the columns
+    that it reads of the release before, by subject; `by_customer` the stored tables of which a
+    customer's row needs no rows but that customer's own.
     """
 
     sql: str
     tables: Mapping[str, tuple[str, ...]]
     superseded: frozenset[str]
     columns: Mapping[str, DataType]
+    previous: Mapping[str, Mapping[str, DataType]] = field(default_factory=dict)
     by_customer: frozenset[str] = frozenset()
 
 
@@ -74,28 +82,17 @@ def compile_tags(
         raise WrongUsage(f"{', '.join(sorted(lost))}: made from a model's output")
     rows = Rows(moment, changed)
     ctes: dict[str, str] = {}
-    tag_rows = _other_subjects(moment, rows, ctes, tags, subject, given or {})
-    own = [tag for tag in tags if tag.subject is subject]
-    last = _wide(moment, rows, ctes, own, subject, tag_rows)
-    kept = [tag for tag in own if slugs is None or tag.slug in wanted]
-    return _assemble(moment, rows, ctes, last, kept, subject)
-
-
-def _other_subjects(
-    moment: Moment,
-    rows: Rows,
-    ctes: dict[str, str],
-    tags: Sequence[Tag],
-    subject: Subject,
-    given: Mapping[str, str],
-) -> dict[str, str]:
-    """Add the queries of other subjects' tags; by subject the names of those with all of them."""
-    tag_rows = dict(given)
-    for other in moment.catalog.subjects:
+    tag_rows = dict(given or {})
+    for other in catalog.subjects:
         of_other = [tag for tag in tags if tag.subject is other]
         if of_other and other is not subject and other.name not in tag_rows:
             tag_rows[other.name] = _wide(moment, rows, ctes, of_other, other, {})
-    return tag_rows
+    own = [tag for tag in tags if tag.subject is subject]
+    last = _wide(moment, rows, ctes, own, subject, tag_rows)
+    kept = [tag for tag in own if slugs is None or tag.slug in wanted]
+    made = [tag for tag in tags if tag.subject.name not in (given or {})]
+    previous = previous_columns(catalog, made)
+    return _assemble(moment, rows, ctes, last, kept, subject, previous)
 
 
 def _wide(
@@ -159,20 +156,22 @@ def _ground(
 
 
 def compile_ground(
-    catalog: Catalog, as_of: datetime, changed: frozenset[str] | None = None
+    catalog: Catalog,
+    as_of: datetime,
+    given: Mapping[str, str],
+    changed: frozenset[str] | None = None,
 ) -> Compiled:
     """What the customers' rows alone say of them; `compile_ranks_and_rules` goes on with it.
 
     The values of some customers are the same whoever else is in the tables `by_customer`.
+    `given` and `changed` are as of `compile_tags`; all other subjects are given.
     """
     moment = Moment(catalog, as_of)
     rows = Rows(moment, changed)
-    own = [tag for tag in _computed(catalog) if _is_ground(tag)]
-    tags = catalog.closure([tag.slug for tag in own])
+    tags = [tag for tag in _computed(catalog) if _is_ground(tag)]
     ctes: dict[str, str] = {}
-    tag_rows = _other_subjects(moment, rows, ctes, tags, CUSTOMER, {})
-    last = _ground(moment, rows, ctes, own, CUSTOMER, tag_rows)
-    return _assemble(moment, rows, ctes, last, own, CUSTOMER)
+    last = _ground(moment, rows, ctes, tags, CUSTOMER, given)
+    return _assemble(moment, rows, ctes, last, tags, CUSTOMER, {})
 
 
 def compile_ranks_and_rules(catalog: Catalog, as_of: datetime) -> Compiled:
@@ -181,8 +180,10 @@ def compile_ranks_and_rules(catalog: Catalog, as_of: datetime) -> Compiled:
     tags = _computed(catalog)
     shown = "".join(f', g."{tag.slug}"' for tag in tags if _is_ground(tag))
     ctes = {"wide_0": f"SELECT g.customer_id{shown}\n  FROM ground AS g"}
-    last = _levels(moment, ctes, [tag for tag in tags if not _is_ground(tag)], "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER)
+    rest = [tag for tag in tags if not _is_ground(tag)]
+    last = _levels(moment, ctes, rest, "wide_0")
+    previous = previous_columns(catalog, rest)
+    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
 
 
 def _computed(catalog: Catalog) -> list[Tag]:
@@ -231,16 +232,18 @@ def compile_finish(
     ctes = {"wide_0": f"SELECT\n    {columns}\n  FROM candidate AS c{joins}"}
     rest = [tag for tag in later if tag not in outputs]
     last = _levels(moment, ctes, rest, "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER)
+    previous = previous_columns(catalog, rest)
+    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
 
 
 def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
     """One rank or rule over relation `given`, which holds the key and the tags it reads."""
     moment = Moment(catalog, as_of)
-    shown = ", ".join(f'g."{slug}"' for slug in tag.reads)
-    ctes = {"wide_0": f"SELECT g.{tag.subject.key}, {shown}\n  FROM given AS g"}
+    shown = ", ".join([f"g.{tag.subject.key}", *(f'g."{slug}"' for slug in tag.reads)])
+    ctes = {"wide_0": f"SELECT {shown}\n  FROM given AS g"}
     last = _levels(moment, ctes, [tag], "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject)
+    previous = previous_columns(catalog, [tag])
+    return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject, previous)
 
 
 def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> Compiled:
@@ -287,6 +290,7 @@ def _levels(
                 joins = joins.removesuffix(f"CROSS JOIN {name}")
                 joins += f'LEFT JOIN {name} ON {name}.within IS NOT DISTINCT FROM w."{within}"'
             shown += [_rank(tag, name) for tag in group]
+        joins += previous_join(ready)
         for tag in ready:
             if isinstance(tag.definition, RuleTag):
                 shown += _rule(moment, tag)
@@ -322,8 +326,12 @@ def _rank(tag: Tag, cutpoints: str) -> str:
 def _rule(moment: Moment, tag: Tag) -> list[str]:
     definition = cast(RuleTag, tag.definition)
     types = {slug: other.definition.type for slug, other in moment.catalog.tags.items()}
+    previous = previous_names(moment.catalog, tag)
+    types |= {name: column_type for name, (_, column_type) in previous.items()}
 
     def place(name: str) -> exp.Expr:
+        if name in previous:
+            return exp.column(previous[name][0], table=previous_table(tag.subject), quoted=True)
         return exp.column(name, table="w", quoted=True)
 
     case, kind = case_column(tag.slug), definition.type
@@ -349,6 +357,7 @@ def _assemble(
     last: str,
     tags: Sequence[Tag],
     subject: Subject,
+    previous: Mapping[str, Mapping[str, DataType]],
 ) -> Compiled:
     key = subject.key
     columns: dict[str, DataType] = {key: DataType.TEXT, "as_of": DataType.TIMESTAMP}
@@ -360,7 +369,8 @@ def _assemble(
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
     text = _with({**rows.ctes(), **ctes}, select)
-    return Compiled(text, stored, superseded, columns, frozenset(stored) - rows.whole)
+    apart = frozenset(stored) - rows.whole
+    return Compiled(text, stored, superseded, columns, previous, apart)
 
 
 def _with(ctes: Mapping[str, str], select: str) -> str:

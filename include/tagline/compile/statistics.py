@@ -127,7 +127,7 @@ class TableStatistics:
             referenced = definition.columns[f"{alias}_id"].references or ""
             key = catalog.tables[referenced].key[0]
             name = self.rows.read(referenced, wanted | {key})
-            text += f'\n  LEFT JOIN {name} AS {alias} ON {alias}."{key}" = r."{alias}_id"'
+            text += f'\n  LEFT JOIN {name} AS "{alias}" ON "{alias}"."{key}" = r."{alias}_id"'
         return text
 
     def _condition(self, tag: Tag) -> exp.Expr | None:

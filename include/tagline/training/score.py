@@ -40,6 +40,7 @@ class ScoreReport:
     models: Mapping[str, Mapping[str, Any]]  # version, mlflow_version, label_end_at, …
     unavailable: Mapping[str, str]  # slug -> reason
     seconds: float
+    subjects: Mapping[str, Mapping[str, Any]]  # the others' candidates, as compute made them
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output as later stages read it."""
@@ -63,7 +64,7 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
         try:
             version = serving_version(deployment, model, as_of)
             target = candidate_file(deployment, run_id, f"scores-{model}")
-            scored = _score_model(deployment, model, version, candidate["path"], target)
+            scored = score_model(deployment, model, version, candidate["path"], target)
         except ModelRefused as error:
             log.info("model %s does not score as of %s: %s", model, as_of.isoformat(), error)
             unavailable |= without(catalog, model, str(error))
@@ -85,6 +86,7 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
         models=models,
         unavailable={**candidate["unavailable"], **unavailable},
         seconds=round(time.perf_counter() - started, 3),
+        subjects=candidate.get("subjects", {}),
     )
     deployment.registry.save_stage(run_id, "score", report.as_json(), report.seconds)
     return report
@@ -128,7 +130,7 @@ def serving_version(deployment: Deployment, model: str, as_of: datetime) -> Mode
     return champion
 
 
-def _score_model(
+def score_model(
     deployment: Deployment, model: str, version: ModelVersion, candidate: str, target: str
 ) -> int:
     """Write (customer_id, probability, class) of the model's population; how many there are."""
