@@ -24,7 +24,7 @@ from tagline.compute import (
     ComputeReport,
     candidate_file,
     column_types,
-    previous_relations,
+    released_before,
     remember_tags,
     save_computed,
     superseded_columns,
@@ -169,11 +169,11 @@ def join_buckets(
     files = tuple(done[str(bucket)]["path"] for bucket in plan.buckets)
     compiled = compile_ranks_and_rules(deployment.catalog, as_of)
     path = candidate_file(deployment, run_id, "computed")
-    relations = previous_relations(deployment, compiled, as_of)
+    relations = released_before(deployment, compiled, as_of)
     relations["ground"] = Relation(files, ground.columns)
     rows = deployment.engine.write(compiled.sql, relations, path)
-    made = (path, rows, compiled.columns)
-    return save_computed(deployment, run_id, as_of, made, plan.others, started)
+    columns = compiled.columns
+    return save_computed(deployment, run_id, as_of, path, rows, columns, plan.others, started)
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,7 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
     path = candidate_file(deployment, run_id, "computed")
     rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
     others = compute_others(deployment, run_id, as_of)
-    made = (path, rows, compiled.columns)
-    return save_computed(deployment, run_id, as_of, made, others, started)
+    return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, others, started)
 
 
 def remember_tags(deployment: Deployment, at: datetime) -> None:
@@ -74,17 +73,19 @@ def save_computed(
     deployment: Deployment,
     run_id: str,
     as_of: datetime,
-    made: tuple[str, int, Mapping[str, DataType]],
+    path: str,
+    rows: int,
+    columns: Mapping[str, DataType],
     others: dict[str, dict[str, Any]],
     started: float,
 ) -> ComputeReport:
-    """Keep what compute made, for the stages after it; `started` is of time.perf_counter.
+    """Keep what compute made, for the stages after it.
 
-    `made` are the path, rows and columns of the customers' candidate.
+    `path`, `rows` and `columns` are the customers' candidate, `others` those of other subjects;
+    `started` is of time.perf_counter.
     """
-    path, rows, columns = made
     before = previous_release(deployment.registry, as_of)
-    ordered = reads_previous(deployment.catalog)
+    has_order = reads_previous(deployment.catalog)
     report = ComputeReport(
         path=path,
         rows=rows,
@@ -92,7 +93,7 @@ def save_computed(
         unavailable=dict(deployment.catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
         subjects=others,
-        previous={"release": before.id if before else None} if ordered else None,
+        previous={"release": before.id if before else None} if has_order else None,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
     return report
@@ -136,7 +137,7 @@ def finish_candidate(
                 "class": DataType.BOOLEAN,
             },
         )
-    found |= previous_relations(deployment, compiled, as_of)
+    found |= released_before(deployment, compiled, as_of)
     return deployment.engine.write(compiled.sql, found, target)
 
 
@@ -177,10 +178,10 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
         found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
-    return found | previous_relations(deployment, compiled, before)
+    return found | released_before(deployment, compiled, before)
 
 
-def previous_relations(
+def released_before(
     deployment: Deployment, compiled: Compiled, as_of: datetime
 ) -> dict[str, Relation]:
     """What a query reads of the release before as_of."""
