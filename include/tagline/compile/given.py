@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import cast
 
 from tagline.catalog import Catalog, Tag
 from tagline.compile.instant import Moment
@@ -46,7 +45,7 @@ def compile_given(
     for relation in given.values():
         returned |= relation
     for tag in tags:
-        returned |= cast(Mapping[str, DataType], tag.columns)
+        returned |= tag.columns
     names = ",\n  ".join(f'"{name}"' for name in returned)
     return Compiled(
         _with(ctes, f"SELECT\n  {names}\nFROM {last}\nORDER BY customer_id"),

@@ -123,7 +123,7 @@ class _Computation:
         self, first: Relation, taken: Mapping[str, DataType]
     ) -> dict[str, tuple[Relation, Mapping[str, DataType]]]:
         own = {name: kind for name, kind in first.columns.items() if name != "customer_id"}
-        found = {"given": (first, own)}
+        found: dict[str, tuple[Relation, Mapping[str, DataType]]] = {"given": (first, own)}
         if taken:
             found["released"] = (relation_of(self.release), dict(taken))
         return found
