@@ -16,8 +16,9 @@ instant:
 
 A step that is done twice gives the same result, so any task may be cleared and any day run
 again. A **backfill** recomputes past days through every step and leaves the live release alone,
-unless one of its days is newer. A day without data ends skipped (`no_data`); a held candidate
-shows a skipped release and waits in the registry: `tagline release ID --reason TEXT`.
+unless one of its days is newer. Where a tag reads `previous(...)`, days run one after the other.
+A day without data ends skipped (`no_data`); a held candidate shows a skipped release and waits
+in the registry: `tagline release ID --reason TEXT`.
 
 **Add a task** by one line between two of the steps below: any operator, or
 `step("name", "module:function")` for a function `(deployment, run_id, as_of, at)` that returns
@@ -30,7 +31,7 @@ from airflow.sdk import DAG, chain
 
 from tagline_airflow.calendar import business_calendar
 from tagline_airflow.operators import DEFAULTS
-from tagline_airflow.steps import AS_OF, clean, extract, release, step
+from tagline_airflow.steps import AS_OF, clean, extract, one_after_the_other, release, step
 
 calendar = business_calendar()
 
@@ -42,7 +43,7 @@ with DAG(
     default_args={**DEFAULTS, "owner": "crm"},
     params={"as_of": AS_OF},
     **calendar.daily(),
-):
+) as dag:
     chain(
         extract(),
         clean(),
@@ -53,3 +54,5 @@ with DAG(
         step("gate", "tagline.gate:gate"),
         release(),
     )
+    if calendar.in_order:
+        one_after_the_other(dag)

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tagline.catalog import Catalog
 from tagline.compile import Compiled, compile_finish, compile_label, compile_tags
+from tagline.compile.previous import previous_table
 from tagline.definitions import DataType, ModelDefinition
 from tagline.deployment import Deployment
 from tagline.engines import Relation
+from tagline.previous import previous_relation, previous_release, reads_previous
 from tagline.storage import below
+from tagline.subjects import CUSTOMER, SUBJECTS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,6 +32,8 @@ class ComputeReport:
     columns: dict[str, str]
     unavailable: dict[str, str]
     seconds: float
+    subjects: dict[str, dict[str, Any]]  # path and rows of the others' candidates, by subject
+    previous: dict[str, int | None] | None = None  # what previous(tag) read: {"release": id}
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output."""
@@ -37,6 +42,8 @@ class ComputeReport:
 
 def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
     """Write the candidate of as_of: every tag that needs no model, one row per customer."""
+    from tagline.subject_candidates import compute_others
+
     started = time.perf_counter()
     catalog = deployment.catalog
     deployment.registry.remember_tags(
@@ -48,14 +55,18 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
         deployment.settings.review,
     )
     compiled = compile_tags(catalog, as_of, changed=changed_tables(deployment))
+    before = previous_release(deployment.registry, as_of)
     path = candidate_file(deployment, run_id, "computed")
     rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+    others = compute_others(deployment, run_id, as_of)
     report = ComputeReport(
         path=path,
         rows=rows,
         columns={name: kind.value for name, kind in compiled.columns.items()},
         unavailable=dict(catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
+        subjects=others,
+        previous={"release": before.id if before else None} if reads_previous(catalog) else None,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
     return report
@@ -85,7 +96,7 @@ def finish_candidate(
     compiled = compile_finish(catalog, as_of, unavailable, scores)
     computed = {
         name: kind
-        for slug, tag in catalog.tags.items()
+        for slug, tag in catalog.tags_of(CUSTOMER).items()
         if slug not in unavailable and not catalog.needs_model(slug)
         for name, kind in tag.columns.items()
     }
@@ -99,6 +110,7 @@ def finish_candidate(
                 "class": DataType.BOOLEAN,
             },
         )
+    found |= _previous(deployment, compiled, as_of)
     return deployment.engine.write(compiled.sql, found, target)
 
 
@@ -139,7 +151,15 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
         found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
-    return found
+    return found | _previous(deployment, compiled, before)
+
+
+def _previous(deployment: Deployment, compiled: Compiled, as_of: datetime) -> dict[str, Relation]:
+    """What a query reads of the release before as_of."""
+    return {
+        previous_table(SUBJECTS[name]): previous_relation(deployment.registry, as_of, name, columns)
+        for name, columns in compiled.previous.items()
+    }
 
 
 def column_types(catalog: Catalog, table: str, columns: Iterable[str]) -> dict[str, DataType]:

@@ -9,8 +9,7 @@ from sqlglot import exp
 
 from tagline.compile.instant import Moment, instant, sql
 from tagline.definitions import TableDefinition
-
-POPULATION = "customers"
+from tagline.subjects import CUSTOMER, subject_of_table
 
 
 @dataclass
@@ -24,6 +23,11 @@ class Rows:
     changed: frozenset[str] | None = None
     columns: dict[str, set[str]] = field(default_factory=dict)  # table → columns read
     derived: set[str] = field(default_factory=set)
+    kept: dict[str, set[str]] = field(default_factory=dict)  # read without a reader of their own
+
+    def keep(self, table: str, columns: Iterable[str]) -> None:
+        """Register that a query reads stored versions of a table itself."""
+        self.kept.setdefault(table, set()).update(columns)
 
     def read(self, table: str, columns: Iterable[str]) -> str:
         """Register that columns of a table are read; the name of its rows in the query."""
@@ -59,12 +63,13 @@ class Rows:
         """Stored tables with every column that the query reads of them, bookkeeping included."""
         catalog = self.moment.catalog
         found = {}
-        for name, columns in self.columns.items():
+        for name in dict.fromkeys((*self.columns, *self.kept)):
             if name in catalog.derived:
                 continue
             table = catalog.tables[name]
+            columns = self.columns.get(name, set()) | self.kept.get(name, set())
             wanted = columns | {*table.key, *filter(None, (table.event_at, table.customer))}
-            if name == POPULATION:
+            if self._since(name):
                 wanted.add("since_at")
             found[name] = (*(c for c in table.columns if c in wanted), "valid_at", "loaded_at")
         return found
@@ -75,11 +80,19 @@ class Rows:
             return table in self.changed
         return not self.moment.catalog.tables[table].immutable
 
+    def _since(self, table: str) -> bool:
+        """Whether the rows of a table are a population that begins at since_at."""
+        subject = subject_of_table(table)
+        return subject is CUSTOMER or (
+            subject is not None and "since_at" in self.moment.catalog.tables[table].columns
+        )
+
     def _select(self, table: TableDefinition, columns: Iterable[str]) -> str:
         wanted = [name for name in table.columns if name in set(columns)]
-        shown = [f"r.{_quoted(name)}" for name in wanted if name != "customer_id"]
-        if table.customer is not None:
-            key = f"CAST(r.{_quoted(table.customer)} AS VARCHAR)"
+        mine = table.customer is not None
+        shown = [f"r.{_quoted(name)}" for name in wanted if not (mine and name == "customer_id")]
+        if mine:
+            key = f"CAST(r.{_quoted(table.customer or '')} AS VARCHAR)"
             shown.insert(0, f"{'i.customer_id' if self._mapped(table) else key} AS customer_id")
         return ", ".join(shown)
 
@@ -99,7 +112,7 @@ class Rows:
             conditions.append(f"r.{_quoted(table.event_at)} < {as_of}")
         if known_at is not None:
             conditions.append(f"r.loaded_at <= {instant(known_at)}")
-        if name == POPULATION:
+        if self._since(name):
             conditions.append(f"r.since_at < {as_of}")
         if self.reads_superseded(name):
             names = (*table.key, "valid_at", "loaded_at")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from sqlglot import exp
 
 from tagline.catalog import Tag
+from tagline.compile.holders import read_holder
 from tagline.compile.instant import Moment, instant, sql
 from tagline.compile.rows import Rows
 from tagline.definitions import DataType, StatisticTag
 from tagline.expressions import Expression
 from tagline.meaning import literal, table_scope
+from tagline.references import Holder
+from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
 _NOT_NULL_WITHOUT_ROWS = (
     exp.Count, exp.Coalesce, exp.Case, exp.If, exp.Concat, exp.Is, exp.Greatest, exp.Least,
@@ -23,15 +26,21 @@ _NOT_NULL_WITHOUT_ROWS = (
 
 @dataclass
 class TableStatistics:
-    """Compiles the statistics and picks of one table.
+    """Compiles the statistics and picks of one table, of the subjects that its rows name.
+
+    With a `holder`, the customer of a row is who held what it refers to when it happened.
+    `tag_rows` names, per other subject, the rows of its tags that expressions may read.
 
     `ctes` are the queries made, by name; `values` the SQL of each tag over them, still to be
-    cast; `joins` the names to join to the population by customer_id.
+    cast; `joins` the names to join to the population by the subject's key.
     """
 
     moment: Moment
     rows: Rows
     table: str
+    holder: Holder | None = None
+    subject: Subject = CUSTOMER
+    tag_rows: Mapping[str, str] = field(default_factory=dict)
     ctes: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     joins: list[str] = field(default_factory=list)
@@ -46,12 +55,36 @@ class TableStatistics:
             if tag.meaning.pick is not None:
                 self._pick(tag)
 
+    @property
+    def _name(self) -> str:
+        name = self.table if self.holder is None else f"{self.table}_{self.holder.name}"
+        return self.subject.prefix + name
+
+    @property
+    def _key(self) -> str:
+        return f"{'r' if self.holder is None else self.holder.name}.{self.subject.key}"
+
     def _types(self) -> dict[str, DataType]:
         return dict(table_scope(self.moment.catalog.world(), self.table).columns)
 
     def _place(self, name: str) -> exp.Expr:
         near, _, far = name.rpartition(".")
+        if name in self._tags:
+            near = f"{self._tagged.name}_tags"
         return exp.column(far, table=near or "r", quoted=True)
+
+    @property
+    def _tagged(self) -> Subject:
+        """What the rows of the table are about."""
+        return subject_of_table(self.table) or CUSTOMER
+
+    @property
+    def _tags(self) -> frozenset[str]:
+        """The tags that expressions over the table may name like columns."""
+        catalog = self.moment.catalog
+        if self._tagged is CUSTOMER or self._tagged is self.subject:
+            return frozenset()
+        return frozenset(catalog.tags_of(self._tagged)) - set(catalog.tables[self.table].columns)
 
     def _rewrite(self, expression: Expression) -> exp.Expr:
         return self.moment.rewrite(expression, self._place, self._types())
@@ -60,22 +93,40 @@ class TableStatistics:
         """The table's rows joined with the referenced tables that the expressions name."""
         catalog = self.moment.catalog
         definition = catalog.tables[self.table]
-        near = {name for name in (definition.customer, *columns) if name}
+        group = self.subject.group_column(self.table, definition)
+        near, tagged = {name for name in (group, *columns) if name}, False
         far: dict[str, set[str]] = {}
         for expression in expressions:
             for name in (expression.names if expression else frozenset()) - {"as_of"}:
                 alias, _, column = name.rpartition(".")
-                if alias:
+                if name in self._tags:
+                    tagged = True
+                    near.add(self._tagged.key)
+                elif alias:
                     far.setdefault(alias, set()).add(column)
                     near.add(f"{alias}_id")
                 else:
                     near.add(column)
+        held = self.holder
+        if held is not None:
+            near |= {held.reference, definition.event_at or ""}
         text = f"{self.rows.read(self.table, near)} AS r"
+        if held is not None:
+            key = catalog.tables[held.table].key[0]
+            name, at = read_holder(self.rows, held, self.ctes), f'r."{definition.event_at}"'
+            text += (
+                f'\n  JOIN {name} ON {name}."{key}" = r."{held.reference}"\n'
+                f"    AND {name}.valid_at <= {at} AND {at} < {name}.until_at"
+            )
+        if tagged:
+            key, name = self._tagged.key, f"{self._tagged.name}_tags"
+            source = self.tag_rows[self._tagged.name]
+            text += f"\n  LEFT JOIN {source} AS {name} ON {name}.{key} = r.{key}"
         for alias, wanted in sorted(far.items()):
             referenced = definition.columns[f"{alias}_id"].references or ""
             key = catalog.tables[referenced].key[0]
             name = self.rows.read(referenced, wanted | {key})
-            text += f'\n  LEFT JOIN {name} AS {alias} ON {alias}."{key}" = r."{alias}_id"'
+            text += f'\n  LEFT JOIN {name} AS "{alias}" ON "{alias}"."{key}" = r."{alias}_id"'
         return text
 
     def _condition(self, tag: Tag) -> exp.Expr | None:
@@ -90,14 +141,14 @@ class TableStatistics:
         return exp.and_(*parts) if parts else None
 
     def _one_scan(self, tags: Sequence[Tag]) -> None:
-        name = f"{self.table}_statistics"
+        name = f"{self._name}_statistics"
         event_at = self.moment.catalog.tables[self.table].event_at
         windowed = any(cast(StatisticTag, tag.definition).window for tag in tags)
         source = self._from(
             [part for tag in tags for part in (tag.meaning.value, tag.meaning.where)],
             [event_at] if event_at and windowed else [],
         )
-        shown = ["r.customer_id"]
+        shown = [self._key]
         for tag in tags:
             definition = cast(StatisticTag, tag.definition)
             condition = self._condition(tag)
@@ -112,7 +163,7 @@ class TableStatistics:
             self.values[tag.slug] = column
         shown += [f"{count} AS {matched}" for count, matched in self._matched.items()]
         columns = ",\n    ".join(shown)
-        self.ctes[name] = f"SELECT\n    {columns}\n  FROM {source}\n  GROUP BY r.customer_id"
+        self.ctes[name] = f"SELECT\n    {columns}\n  FROM {source}\n  GROUP BY {self._key}"
         self.joins.append(name)
 
     def _count_matched(self, condition: exp.Expr | None) -> str:
@@ -134,19 +185,19 @@ class TableStatistics:
         groups, places, name = (f"{tag.slug}_{part}" for part in ("groups", "places", "pick"))
         where = "\n    AND ".join(conditions)
         self.ctes[groups] = (
-            f"SELECT r.customer_id, {group} AS label, {sql(self._rewrite(pick))} AS score\n"
+            f"SELECT {self._key}, {group} AS label, {sql(self._rewrite(pick))} AS score\n"
             f"  FROM {source}\n  WHERE {where}\n  GROUP BY 1, 2"
         )
         self.ctes[places] = (
-            "SELECT customer_id, label, ROW_NUMBER() OVER (\n"
-            "    PARTITION BY customer_id ORDER BY score DESC NULLS LAST, label) AS place\n"
+            f"SELECT {self.subject.key}, label, ROW_NUMBER() OVER (\n"
+            f"    PARTITION BY {self.subject.key} ORDER BY score DESC NULLS LAST, label) AS place\n"
             f"  FROM {groups}"
         )
         most = meaning.pick_count or 1
         chosen = "MAX(label)" if meaning.pick_count is None else "LIST(label ORDER BY place)"
         self.ctes[name] = (
-            f"SELECT customer_id, {chosen} AS label\n  FROM {places}\n"
-            f"  WHERE place <= {most}\n  GROUP BY customer_id"
+            f"SELECT {self.subject.key}, {chosen} AS label\n  FROM {places}\n"
+            f"  WHERE place <= {most}\n  GROUP BY {self.subject.key}"
         )
         self.joins.append(name)
         empty = literal(definition.empty, definition.type)
@@ -158,8 +209,8 @@ class TableStatistics:
     def extract(self, tags: Sequence[Tag]) -> None:
         """Compile the extractions of this table, which has one row per customer."""
         source = self._from([tag.meaning.value for tag in tags])
-        name = f"{self.table}_extractions"
-        shown = ["r.customer_id"]
+        name = f"{self._name}_extractions"
+        shown = [self._key]
         for tag in tags:
             value = sql(self._rewrite(cast(Expression, tag.meaning.value)))
             shown.append(f'{value} AS "{tag.slug}"')

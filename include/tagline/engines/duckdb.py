@@ -130,7 +130,7 @@ def relation_sql(connection: duckdb.DuckDBPyConnection, relation: Relation) -> s
     shown = []
     for column, kind in relation.columns.items():
         name = identifier(column)
-        if column not in found:
+        if column not in found or column in relation.hidden:
             shown.append(f"CAST(NULL AS {kind.sql}) AS {name}")
         elif _SAME_TYPE.get(found[column], found[column]) == kind.sql:
             shown.append(name)

@@ -23,6 +23,7 @@ B, I, N, T, D, TS, L = (  # noqa: E741 - short names keep the tables below reada
     DataType.TEXT_LIST,
 )
 Types = frozenset[DataType]
+WHOLE: Types = frozenset({I})
 NUMERIC: Types = frozenset({I, N})
 MOMENT: Types = frozenset({D, TS})
 TEXT: Types = frozenset({T})
@@ -64,7 +65,7 @@ _AGGREGATES: dict[type[exp.Expr], Function] = {
 
 _SCALARS: dict[type[exp.Expr], Function] = {
     exp.Abs: Function("abs", (NUMERIC,), 0),
-    exp.Round: Function("round", (NUMERIC, NUMERIC), 0, optional=1),
+    exp.Round: Function("round", (NUMERIC, WHOLE), 0, optional=1),
     exp.Floor: Function("floor", (NUMERIC,), N),
     exp.Ceil: Function("ceil", (NUMERIC,), N),
     exp.Ln: Function("ln", (NUMERIC,), N),
@@ -77,7 +78,7 @@ _SCALARS: dict[type[exp.Expr], Function] = {
     exp.Upper: Function("upper", (TEXT,), T),
     exp.Trim: Function("trim", (TEXT,), T),
     exp.Length: Function("length", (TEXT | LIST,), I),
-    exp.Substring: Function("substr", (TEXT, NUMERIC, NUMERIC), T, optional=1),
+    exp.Substring: Function("substr", (TEXT, WHOLE, WHOLE), T, optional=1),
     exp.Replace: Function("replace", (TEXT, TEXT, TEXT), T),
     exp.StartsWith: Function("starts_with", (TEXT, TEXT), B),
     exp.EndsWith: Function("ends_with", (TEXT, TEXT), B),
@@ -101,7 +102,7 @@ CLOCK_UNITS = frozenset({"HOUR", "MINUTE", "SECOND"})
 # Named by their own branches in typing.py.
 SPECIAL = (
     "count", "coalesce", "greatest", "least", "concat", "if", "case", "cast", "try_cast",
-    "date_diff", "date_part", "date_trunc", "extract", "standard",
+    "date_diff", "date_part", "date_trunc", "extract", "previous", "standard",
 )  # fmt: skip
 
 NAMES = tuple(sorted({function.name for function in FUNCTIONS.values()} | set(SPECIAL)))

@@ -24,11 +24,13 @@ class Scope:
 
     `columns` maps names to types (dotted ones as `product.department`), `standards` the names
     of standard values to theirs, `audiences` the names of saved audiences to their expressions
-    (None where no audience may be named).
+    (None where no audience may be named). `previous` holds the tags that `previous(tag)` may
+    read, which is none outside of rules.
     """
 
     columns: Mapping[str, DataType]
     standards: Mapping[str, DataType] = field(default_factory=dict)
+    previous: Mapping[str, DataType] = field(default_factory=dict)
     audiences: Mapping[str, str] | None = None
 
 
@@ -41,6 +43,7 @@ class Expression:
     type: DataType | None
     names: frozenset[str]
     standards: frozenset[str]
+    previous: frozenset[str] = frozenset()  # tags whose value of the release before it reads
 
     def sql(self, dialect: str = "duckdb") -> str:
         """The normalised text: the same meaning gives the same text."""
@@ -51,13 +54,15 @@ class Expression:
         column: Callable[[str], exp.Expr],
         standard: Callable[[str], exp.Expr] | None = None,
     ) -> exp.Expr:
-        """A copy of the tree with names and standards replaced."""
+        """A copy of the tree with names, standards and `previous(tag)` replaced."""
 
         def replace(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Column):
                 return column(f"{node.table}.{node.name}" if node.table else node.name)
             if standard is not None and is_standard(node):
                 return standard(node.expressions[0].this)
+            if is_previous(node):
+                return column(previous_name(node.expressions[0].name))
             return node
 
         rewritten: exp.Expr = self.tree.copy().transform(replace, copy=False)
@@ -67,6 +72,20 @@ class Expression:
 def is_standard(node: exp.Expr) -> bool:
     """Whether a node is standard('name')."""
     return isinstance(node, exp.Anonymous) and str(node.this).lower() == "standard"
+
+
+def is_previous(node: exp.Expr) -> bool:
+    """Whether a node is previous(tag)."""
+    return isinstance(node, exp.Anonymous) and str(node.this).lower() == "previous"
+
+
+def previous_name(slug: str) -> str:
+    """A tag's value of the release before, as a name among others.
+
+    >>> previous_name("grade")
+    'previous(grade)'
+    """
+    return f"previous({slug})"
 
 
 def parse_value(text: str, scope: Scope) -> Expression:
@@ -140,9 +159,10 @@ def _parse(text: str, scope: Scope, *, aggregates: bool) -> Expression:
     tree = inlined(_tree(text), scope.audiences, _tree)
     if _depth(tree) > MAX_DEPTH:
         raise ExpressionError(f"with its audiences, {text!r} is nested more than {MAX_DEPTH} deep")
-    typer = Typer(scope.columns, _standard_type(scope), aggregates)
+    typer = Typer(scope.columns, _standard_type(scope), aggregates, scope.previous)
     found = typer.type_of(tree)
-    return Expression(text, tree, found, frozenset(typer.names), frozenset(typer.standards))
+    used = (frozenset(each) for each in (typer.names, typer.standards, typer.previous))
+    return Expression(text, tree, found, *used)
 
 
 def _tree(text: str) -> exp.Expr:

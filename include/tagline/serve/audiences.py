@@ -15,6 +15,7 @@ from tagline.expressions.membership import AUDIENCE
 from tagline.registry.schema import Release
 from tagline.serve.exports import check_target, tags_sql
 from tagline.serve.released import relation_of, tag_columns, wanted_release
+from tagline.subjects import CUSTOMER, Subject
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -28,16 +29,20 @@ class Audience:
     text: str
     condition: str  # DuckDB SQL
     release: Release
+    subject: Subject
 
 
 def audience(
-    deployment: Deployment, expression: str, as_of: datetime | None = None
+    deployment: Deployment,
+    expression: str,
+    as_of: datetime | None = None,
+    subject: Subject = CUSTOMER,
 ) -> dict[str, Any]:
     """The size of an audience: `{count, expression, as_of, release, milliseconds}`.
 
     A customer for whom the condition is unknown (null) is not counted.
     """
-    chosen = choose(deployment, expression, as_of)
+    chosen = choose(deployment, expression, as_of, subject)
     began = time.perf_counter()
     found = _fetch(deployment, chosen, "count(*)")
     return {
@@ -49,23 +54,37 @@ def audience(
     }
 
 
-def ids(deployment: Deployment, expression: str, as_of: datetime | None = None) -> list[str]:
+def ids(
+    deployment: Deployment,
+    expression: str,
+    as_of: datetime | None = None,
+    subject: Subject = CUSTOMER,
+) -> list[str]:
     """The customers of an audience, in order of their ids."""
-    chosen = choose(deployment, expression, as_of)
-    return [str(found) for found in _fetch(deployment, chosen, "customer_id", "customer_id")]
+    chosen = choose(deployment, expression, as_of, subject)
+    return [str(found) for found in _fetch(deployment, chosen, subject.key, subject.key)]
 
 
 def export_audience(
-    deployment: Deployment, expression: str, path: str, as_of: datetime | None = None
+    deployment: Deployment,
+    expression: str,
+    path: str,
+    as_of: datetime | None = None,
+    subject: Subject = CUSTOMER,
 ) -> int:
     """Write the released tags of an audience to a Parquet file; the number of customers."""
     check_target(path)
-    chosen = choose(deployment, expression, as_of)
-    sql = tags_sql(chosen.release, chosen.condition)
-    return deployment.engine.write(sql, {"tags": relation_of(chosen.release)}, path)
+    chosen = choose(deployment, expression, as_of, subject)
+    sql = tags_sql(chosen.release, chosen.condition, subject)
+    return deployment.engine.write(sql, {"tags": relation_of(chosen.release, subject)}, path)
 
 
-def choose(deployment: Deployment, expression: str, as_of: datetime | None) -> Audience:
+def choose(
+    deployment: Deployment,
+    expression: str,
+    as_of: datetime | None,
+    subject: Subject = CUSTOMER,
+) -> Audience:
     """The audience of an expression in the live release or that of an as_of.
 
     Only tags of the release, as_of, standard values and saved audiences may be named; the
@@ -74,13 +93,18 @@ def choose(deployment: Deployment, expression: str, as_of: datetime | None) -> A
     from tagline.serve.saved import expressions
 
     release = wanted_release(deployment.registry, as_of)
-    saved = expressions(deployment.registry) if AUDIENCE in expression else {}
-    condition = condition_sql(deployment.catalog, release, expression, saved)
-    return Audience(expression, condition, release)
+    is_named = AUDIENCE in expression and subject is CUSTOMER  # saved audiences are of customers
+    saved = expressions(deployment.registry) if is_named else {}
+    condition = condition_sql(deployment.catalog, release, expression, saved, subject)
+    return Audience(expression, condition, release, subject)
 
 
 def condition_sql(
-    catalog: Catalog, release: Release, expression: str, saved: Mapping[str, str]
+    catalog: Catalog,
+    release: Release,
+    expression: str,
+    saved: Mapping[str, str],
+    subject: Subject = CUSTOMER,
 ) -> str:
     """An expression as DuckDB SQL over the release's table, with the meaning it has in a rule.
 
@@ -91,7 +115,7 @@ def condition_sql(
 
     from tagline.compile.instant import Moment
 
-    columns = tag_columns(release)
+    columns = tag_columns(release, subject)
     for slug in sorted(names_in(expression, saved) - columns.keys() - {"as_of"}):
         reader = _reader(expression, saved, slug)
         reason = _absence(catalog, release, slug)
@@ -104,7 +128,7 @@ def condition_sql(
             + (f" Save the audience anew: `tagline audiences save {reader}`." if reader else "")
         )
     standards = {name: standard.type for name, standard in catalog.standards.items()}
-    scope = Scope({**columns, "as_of": DataType.TIMESTAMP}, standards, saved)
+    scope = Scope({**columns, "as_of": DataType.TIMESTAMP}, standards, audiences=saved)
     moment = Moment(catalog, release.as_of)
     tree = moment.rewrite(
         parse_condition(expression, scope), lambda name: exp.column(name, quoted=True), columns
@@ -136,6 +160,6 @@ def _fetch(
     sql = f"SELECT {what} AS found FROM tags WHERE {chosen.condition}"
     if order is not None:
         sql += f" ORDER BY {order}"
-    table = deployment.engine.fetch(sql, {"tags": relation_of(chosen.release)})
+    table = deployment.engine.fetch(sql, {"tags": relation_of(chosen.release, chosen.subject)})
     found: list[Any] = table.column("found").to_pylist()
     return found

@@ -39,6 +39,7 @@ class ScoreReport:
     models: Mapping[str, Mapping[str, Any]]  # version, mlflow_version, label_end_at, …
     unavailable: Mapping[str, str]  # slug -> reason
     seconds: float
+    subjects: Mapping[str, Mapping[str, Any]]  # the others' candidates, as compute made them
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output as later stages read it."""
@@ -84,6 +85,7 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
         models=models,
         unavailable={**candidate["unavailable"], **unavailable},
         seconds=round(time.perf_counter() - started, 3),
+        subjects=candidate.get("subjects", {}),
     )
     deployment.registry.save_stage(run_id, "score", report.as_json(), report.seconds)
     return report
