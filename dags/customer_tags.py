@@ -8,7 +8,7 @@ instant:
 | extract | copies from each source what the lake lacks up to as_of |
 | clean | makes canonical tables of it; rows that break a rule go to quarantine with the reason |
 | check | validates the cleaned rows with Great Expectations |
-| compute | works out all tags of all customers into a candidate that nobody else sees |
+| compute | works out all tags into a candidate that nobody else sees, by bucket of customers |
 | score | adds the tags that models predict |
 | audit | measures each tag and compares it with the release before |
 | gate | passes, warns or withholds each tag, or holds the whole candidate |
@@ -31,7 +31,15 @@ from airflow.sdk import DAG, chain
 
 from tagline_airflow.calendar import business_calendar
 from tagline_airflow.operators import DEFAULTS
-from tagline_airflow.steps import AS_OF, clean, extract, one_after_the_other, release, step
+from tagline_airflow.steps import (
+    AS_OF,
+    clean,
+    compute,
+    extract,
+    one_after_the_other,
+    release,
+    step,
+)
 
 calendar = business_calendar()
 
@@ -48,7 +56,7 @@ with DAG(
         extract(),
         clean(),
         step("check", "tagline.quality:check"),
-        step("compute", "tagline.compute:compute"),
+        compute(),
         step("score", "tagline.training.score:score"),
         step("audit", "tagline.audit:audit"),
         step("gate", "tagline.gate:gate"),

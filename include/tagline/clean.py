@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from tagline import quarantine
-from tagline.cleanings import CleanReport, commit, finish_last, remember, save
+from tagline.cleanings import CleanReport, commit, finish_last, lay_out, remember, save
 from tagline.delivered import Delivered, deliver_rows
 from tagline.errors import QuarantineLimitExceeded, TaglineError, UnknownName
 from tagline.loads import interval_of, loads_of, merged
@@ -74,6 +74,7 @@ def clean_table(deployment: Deployment, table: str, run_id: str, at: datetime) -
         raise UnknownName("canonical table", table, canonical_tables(deployment.catalog))
     with deployment.registry.lock(f"clean:{table}"):
         finish_last(deployment, table)
+        lay_out(deployment, table)
         for source in deployment.catalog.feeds(table):
             _Cleaning(deployment, table, source, run_id, at).run()
 
@@ -84,6 +85,7 @@ def clean_again(
     """Clean these loads' intervals again and replace their rows in quarantine."""
     with deployment.registry.lock(f"clean:{table}"):
         finish_last(deployment, table)
+        lay_out(deployment, table)
         for source in deployment.catalog.feeds(table):
             _Cleaning(deployment, table, source, run_id, at).run(again=frozenset(loads))
 
@@ -244,7 +246,6 @@ def _definition_digest(
         ],
         [origin.feeds[table], origin.timezone],
         [(name, origin.tables[name].columns, origin.tables[name].time) for name in names],
-        [deployment.settings.customer_buckets],
         [deployment.settings.hash_salt if personal else ""],
     )
 

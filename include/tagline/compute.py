@@ -42,31 +42,56 @@ class ComputeReport:
 
 def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
     """Write the candidate of as_of: every tag that needs no model, one row per customer."""
-    from tagline.subject_candidates import compute_others
-
     started = time.perf_counter()
-    catalog = deployment.catalog
+    if deployment.settings.customer_buckets > 1:
+        from tagline.buckets import compute_by_bucket
+
+        return compute_by_bucket(deployment, run_id, as_of, at)
+    remember_tags(deployment, at)
+    compiled = compile_tags(deployment.catalog, as_of, changed=changed_tables(deployment))
+    path = candidate_file(deployment, run_id, "computed")
+    rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+    return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, started)
+
+
+def remember_tags(deployment: Deployment, at: datetime) -> None:
+    """Keep the definitions that a candidate is computed by."""
     deployment.registry.remember_tags(
         {
             slug: (tag.version, tag.definition.model_dump(mode="json", by_alias=True))
-            for slug, tag in catalog.tags.items()
+            for slug, tag in deployment.catalog.tags.items()
         },
         at,
         deployment.settings.review,
     )
-    compiled = compile_tags(catalog, as_of, changed=changed_tables(deployment))
-    before = previous_release(deployment.registry, as_of)
-    path = candidate_file(deployment, run_id, "computed")
-    rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+
+
+def save_computed(
+    deployment: Deployment,
+    run_id: str,
+    as_of: datetime,
+    path: str,
+    rows: int,
+    columns: Mapping[str, DataType],
+    started: float,
+) -> ComputeReport:
+    """Add the other subjects' candidates and keep what compute made, for the stages after it.
+
+    `path`, `rows` and `columns` are the customers' candidate; `started` is of time.perf_counter.
+    """
+    from tagline.subject_candidates import compute_others
+
     others = compute_others(deployment, run_id, as_of)
+    before = previous_release(deployment.registry, as_of)
+    has_order = reads_previous(deployment.catalog)
     report = ComputeReport(
         path=path,
         rows=rows,
-        columns={name: kind.value for name, kind in compiled.columns.items()},
-        unavailable=dict(catalog.unavailable),
+        columns={name: kind.value for name, kind in columns.items()},
+        unavailable=dict(deployment.catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
         subjects=others,
-        previous={"release": before.id if before else None} if reads_previous(catalog) else None,
+        previous={"release": before.id if before else None} if has_order else None,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
     return report
@@ -110,7 +135,7 @@ def finish_candidate(
                 "class": DataType.BOOLEAN,
             },
         )
-    found |= _previous(deployment, compiled, as_of)
+    found |= released_before(deployment, compiled, as_of)
     return deployment.engine.write(compiled.sql, found, target)
 
 
@@ -151,10 +176,12 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
         found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
-    return found | _previous(deployment, compiled, before)
+    return found | released_before(deployment, compiled, before)
 
 
-def _previous(deployment: Deployment, compiled: Compiled, as_of: datetime) -> dict[str, Relation]:
+def released_before(
+    deployment: Deployment, compiled: Compiled, as_of: datetime
+) -> dict[str, Relation]:
     """What a query reads of the release before as_of."""
     return {
         previous_table(SUBJECTS[name]): previous_relation(deployment.registry, as_of, name, columns)
@@ -170,8 +197,13 @@ def column_types(catalog: Catalog, table: str, columns: Iterable[str]) -> dict[s
     }
 
 
-def _superseded(deployment: Deployment, catalog: Catalog, table: str) -> Relation:
+def superseded_columns(catalog: Catalog, table: str) -> dict[str, DataType]:
+    """Types of the columns that say which of a table's versions are superseded."""
     names = (*catalog.tables[table].key, "valid_at", "loaded_at", "until_at", "recorded_at")
+    return column_types(catalog, table, names)
+
+
+def _superseded(deployment: Deployment, catalog: Catalog, table: str) -> Relation:
     return deployment.lake.relation(
-        f"clean.{table}__superseded", column_types(catalog, table, names)
+        f"clean.{table}__superseded", superseded_columns(catalog, table)
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Param, TaskGroup
 
+from tagline.settings import Settings
 from tagline_airflow.operators import CoreOperator, ReleaseOperator, StartOperator, TrainOperator
 
 if TYPE_CHECKING:
@@ -43,6 +44,21 @@ def _per_table(name: str, plan: type[CoreOperator], lists: str, calls: str) -> T
         CoreOperator.partial(
             task_id="table", calls=calls, map_index_template="{{ task.table }}"
         ).expand(table=tables.output)
+    return group
+
+
+def compute() -> CoreOperator | TaskGroup:
+    """Work out the tags: in one task, or with several customer buckets a mapped task for each."""
+    if Settings().customer_buckets == 1:
+        return step("compute", "tagline.compute:compute")
+    with TaskGroup("compute") as group:
+        buckets = step("plan", "tagline.buckets:plan_buckets")
+        computed = CoreOperator.partial(
+            task_id="bucket",
+            calls="tagline.buckets:compute_bucket",
+            map_index_template="bucket {{ task.bucket }}",
+        ).expand(bucket=buckets.output)
+        computed >> step("join", "tagline.buckets:join_buckets")
     return group
 
 

@@ -257,6 +257,6 @@ def test_every_expression_of_the_page_is_one(catalog: Catalog) -> None:
     rows = re.findall(r"^\| [\w ]+ \| (`.+`) \|$", page.read_text("utf-8"), flags=re.M)
     texts += [text for row in rows for text in re.findall("`([^`]+)`", row) if " " in text]
     assert len(saved) >= 3 and len(texts) > 20
-    scope = Scope({**types, "as_of": DataType.TIMESTAMP}, standards, saved)
+    scope = Scope({**types, "as_of": DataType.TIMESTAMP}, standards, audiences=saved)
     for text in [*saved.values(), *texts]:
         assert parse_condition(text, scope).names <= {*types, "as_of"}

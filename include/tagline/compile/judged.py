@@ -34,7 +34,7 @@ class Judged:
         definitions = {tag.slug: cast(ManualTag, tag.definition) for tag in tags}
         table = next(iter(definitions.values())).table
         key = self.moment.catalog.tables[table].key
-        source = self.rows.read(table, {*COLUMNS, *key})
+        source = self.rows.read(table, {*COLUMNS, *key}, by_customer=True)
         asked = ", ".join(sorted({_text(each.label_set) for each in definitions.values()}))
         latest = ", ".join(f'r."{name}" DESC' for name in key)
         self.ctes[_NEWEST] = (

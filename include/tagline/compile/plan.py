@@ -43,7 +43,8 @@ class Compiled:
 
     `tables` are the stored tables with the columns read of each; `superseded` those whose
     superseded versions it reads; `columns` what it returns, in order; `previous` the columns
-    that it reads of the release before, by subject.
+    that it reads of the release before, by subject; `by_customer` the stored tables of which a
+    customer's row needs no rows but that customer's own.
     """
 
     sql: str
@@ -51,6 +52,7 @@ class Compiled:
     superseded: frozenset[str]
     columns: Mapping[str, DataType]
     previous: Mapping[str, Mapping[str, DataType]] = field(default_factory=dict)
+    by_customer: frozenset[str] = frozenset()
 
 
 def compile_tags(
@@ -80,17 +82,30 @@ def compile_tags(
         raise WrongUsage(f"{', '.join(sorted(lost))}: made from a model's output")
     rows = Rows(moment, changed)
     ctes: dict[str, str] = {}
-    tag_rows = dict(given or {})
-    for other in catalog.subjects:
-        of_other = [tag for tag in tags if tag.subject is other]
-        if of_other and other is not subject and other.name not in tag_rows:
-            tag_rows[other.name] = _wide(moment, rows, ctes, of_other, other, {})
+    tag_rows = _other_subjects(moment, rows, ctes, tags, subject, given or {})
     own = [tag for tag in tags if tag.subject is subject]
     last = _wide(moment, rows, ctes, own, subject, tag_rows)
     kept = [tag for tag in own if slugs is None or tag.slug in wanted]
     made = [tag for tag in tags if tag.subject.name not in (given or {})]
     previous = previous_columns(catalog, made)
     return _assemble(moment, rows, ctes, last, kept, subject, previous)
+
+
+def _other_subjects(
+    moment: Moment,
+    rows: Rows,
+    ctes: dict[str, str],
+    tags: Sequence[Tag],
+    subject: Subject,
+    given: Mapping[str, str],
+) -> dict[str, str]:
+    """Add the queries of other subjects' tags; by subject the names of those with all of them."""
+    tag_rows = dict(given)
+    for other in moment.catalog.subjects:
+        of_other = [tag for tag in tags if tag.subject is other]
+        if of_other and other is not subject and other.name not in tag_rows:
+            tag_rows[other.name] = _wide(moment, rows, ctes, of_other, other, {})
+    return tag_rows
 
 
 def _wide(
@@ -102,8 +117,27 @@ def _wide(
     tag_rows: Mapping[str, str],
 ) -> str:
     """Add the queries of a subject's tags; the name of the one with all of them."""
+    source = _ground(moment, rows, ctes, tags, subject, tag_rows)
+    rest = [tag for tag in tags if not _is_ground(tag)]
+    return _levels(moment, ctes, rest, source, subject.prefix)
+
+
+def _is_ground(tag: Tag) -> bool:
+    """Whether a tag is made of a subject's own rows, not of other tags."""
+    return isinstance(tag.definition, ExtractionTag | StatisticTag | ManualTag)
+
+
+def _ground(
+    moment: Moment,
+    rows: Rows,
+    ctes: dict[str, str],
+    tags: Sequence[Tag],
+    subject: Subject,
+    tag_rows: Mapping[str, str],
+) -> str:
+    """Add the queries of the tags that read no other tag of the subject; the name of the last."""
     key = subject.key
-    population = rows.read(subject.table, (key,))
+    population = rows.read(subject.table, (key,), by_customer=subject is CUSTOMER)
     shown, joins = [f"p.{key}"], ""
     ground = [tag for tag in tags if isinstance(tag.definition, ExtractionTag | StatisticTag)]
     for table, via in sorted({(tag.table or "", tag.via) for tag in ground}):
@@ -131,8 +165,54 @@ def _wide(
     columns = ",\n    ".join(shown)
     first = f"{subject.prefix}wide_0"
     ctes[first] = f"SELECT\n    {columns}\n  FROM {population} AS p{joins}"
-    rest = [tag for tag in tags if tag not in ground and tag not in manual]
-    return _levels(moment, ctes, rest, first, subject.prefix)
+    return first
+
+
+def compile_ground(
+    catalog: Catalog, as_of: datetime, changed: frozenset[str] | None = None
+) -> Compiled:
+    """What the customers' rows alone say of them; `compile_ranks_and_rules` goes on with it.
+
+    The values of some customers are the same whoever else is in the tables `by_customer`.
+    """
+    moment = Moment(catalog, as_of)
+    rows = Rows(moment, changed)
+    own = [tag for tag in _computed(catalog) if _is_ground(tag)]
+    tags = catalog.closure([tag.slug for tag in own])
+    ctes: dict[str, str] = {}
+    tag_rows = _other_subjects(moment, rows, ctes, tags, CUSTOMER, {})
+    last = _ground(moment, rows, ctes, own, CUSTOMER, tag_rows)
+    previous = previous_columns(catalog, [tag for tag in tags if tag.subject is not CUSTOMER])
+    return _assemble(moment, rows, ctes, last, own, CUSTOMER, previous)
+
+
+def compile_ranks_and_rules(catalog: Catalog, as_of: datetime) -> Compiled:
+    """The wide table as `compile_tags` gives it, over relation `ground` of all customers."""
+    moment = Moment(catalog, as_of)
+    tags = _computed(catalog)
+    shown = "".join(f', g."{tag.slug}"' for tag in tags if _is_ground(tag))
+    ctes = {"wide_0": f"SELECT g.customer_id{shown}\n  FROM ground AS g"}
+    last = _levels(moment, ctes, [tag for tag in tags if not _is_ground(tag)], "wide_0")
+    previous = previous_columns(catalog, tags)
+    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
+
+
+def _computed(catalog: Catalog) -> list[Tag]:
+    """The customers' tags that need no model."""
+    tags = catalog.tags_of(CUSTOMER).values()
+    return [tag for tag in tags if not catalog.needs_model(tag.slug)]
+
+
+def compile_identity(
+    catalog: Catalog, as_of: datetime, changed: frozenset[str] | None = None
+) -> Compiled:
+    """Which key of a source is which customer as of an instant: customer_key, customer_id."""
+    rows = Rows(Moment(catalog, as_of), changed)
+    columns = {"customer_key": DataType.TEXT, "customer_id": DataType.TEXT}
+    select = f"SELECT customer_key, customer_id\nFROM {rows.read('identity', columns)}"
+    stored = rows.stored()
+    superseded = frozenset(table for table in stored if rows.reads_superseded(table))
+    return Compiled(_with(rows.ctes(), select), stored, superseded, columns)
 
 
 def compile_finish(
@@ -299,7 +379,9 @@ def _assemble(
     select += (",\n  " + shown if shown else "") + f"\nFROM {last}\nORDER BY {key}"
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
-    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns, previous)
+    text = _with({**rows.ctes(), **ctes}, select)
+    by_customer = frozenset(stored) - rows.whole
+    return Compiled(text, stored, superseded, columns, previous, by_customer)
 
 
 def _with(ctes: Mapping[str, str], select: str) -> str:

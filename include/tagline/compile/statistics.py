@@ -110,7 +110,8 @@ class TableStatistics:
         held = self.holder
         if held is not None:
             near |= {held.reference, definition.event_at or ""}
-        text = f"{self.rows.read(self.table, near)} AS r"
+        own = self.subject is CUSTOMER and held is None
+        text = f"{self.rows.read(self.table, near, by_customer=own)} AS r"
         if held is not None:
             key = catalog.tables[held.table].key[0]
             name, at = read_holder(self.rows, held, self.ctes), f'r."{definition.event_at}"'

@@ -16,6 +16,7 @@ from tagline.compute import candidate_file, finish_candidate
 from tagline.definitions.tag import ModelTag
 from tagline.errors import ModelRefused
 from tagline.registry.schema import ModelVersion
+from tagline.scratch import scratch_folder
 from tagline.storage import appearing_whole
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH = 200_000
+BATCH = 50_000
 SCHEMA = pa.schema(
     [("customer_id", pa.string()), ("probability", pa.float64()), ("class", pa.bool_())]
 )
@@ -134,7 +135,7 @@ def score_model(
 ) -> int:
     """Write (customer_id, probability, class) of the model's population; how many there are."""
     from tagline.training.fit import probability
-    from tagline.training.inputs import population, tags_read
+    from tagline.training.inputs import tags_read, write_population
     from tagline.training.panels import typed_frame
     from tagline.training.tracking import load_pipeline
 
@@ -143,18 +144,22 @@ def score_model(
     features = {slug: types[slug] for slug in definition.features}
     assert version.model_uri is not None
     pipeline = load_pipeline(deployment.settings, version.model_uri)
-    table = population(
-        deployment.engine, candidate, types, definition.population, definition.features
-    )
+    condition = definition.population
     scratch = str(deployment.settings.home_path / "scratch")
     with (
+        scratch_folder(deployment.settings, f"score-{model}") as folder,
         appearing_whole(target, scratch) as unfinished,
         pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer,
     ):
-        for start in range(0, table.num_rows, BATCH):
-            part = table.slice(start, BATCH)
-            values = probability(pipeline, typed_frame(part, features))
-            columns = [part.column("customer_id").cast(pa.string()), pa.array(values)]
-            columns.append(pa.array(values >= definition.threshold))
-            writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
-    return int(table.num_rows)
+        path = str(folder / "population.parquet")
+        rows = write_population(
+            deployment.engine, candidate, types, condition, definition.features, path
+        )
+        with pq.ParquetFile(path) as people:
+            for batch in people.iter_batches(batch_size=BATCH):
+                part = pa.Table.from_batches([batch])
+                values = probability(pipeline, typed_frame(part, features))
+                columns = [part.column("customer_id").cast(pa.string()), pa.array(values)]
+                columns.append(pa.array(values >= definition.threshold))
+                writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
+    return rows
