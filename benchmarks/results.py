@@ -106,9 +106,14 @@ def versions(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**{name: version(name) for name in _PACKAGES}, **(more or {})}
 
 
+def clock() -> datetime:
+    """The wall clock, which only this edge reads."""
+    return datetime.now(UTC)
+
+
 def today() -> date:
-    """The present day in UTC; the clock is read at this edge only."""
-    return datetime.now(UTC).date()
+    """The present day in UTC."""
+    return clock().date()
 
 
 def merged(rows: Sequence[Row], new: Row, keys: Sequence[str]) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.deliveries import Sizes, deliver
 from benchmarks.measured import Measured, measured
+from benchmarks.results import Row
 from tagline.deployment import open_deployment
 from tagline.settings import Settings
 
@@ -128,16 +129,35 @@ def _server(home: Path) -> Iterator[str]:
         process.wait(timeout=120)
 
 
-def loaded(opened: Shop) -> None:
-    """See that the last day of the deliveries is released, by a run where it is not."""
-    with open_deployment(opened.settings) as deployment:
-        live = deployment.registry.live()
-    if live is None or live.as_of < opened.sizes.as_of:
-        print(f"loading {opened.sizes.events:,} orders", flush=True)
-        made, report = opened.run(opened.sizes.as_of)
+def loaded(opened: Shop, *, until: int | None = None, and_before: bool = False) -> Row | None:
+    """See that the deliveries up to a day (all) are released, by a run where they are not.
+
+    With `and_before`, all days but the last are released first, so that the last is compared
+    with a release before it; then the row has the seconds of that one day's stages, if it ran.
+    """
+    last = until or opened.sizes.days
+    row: Row | None = None
+    for number in (last - 1, last) if and_before else (last,):
+        as_of = opened.sizes.start_of(number)
+        with open_deployment(opened.settings) as deployment:
+            there = deployment.registry.release_at(as_of)
+        if there is not None:
+            continue
+        print(f"running {as_of:%Y-%m-%d} of {opened.sizes.events:,} orders", flush=True)
+        made, report = opened.run(as_of)
         if report["status"] != "released":
-            raise SystemExit(f"the load of {opened.sizes.events:,} orders: {report}")
-        print(f"loaded and released after {made.seconds:.0f} s", flush=True)
+            raise SystemExit(f"{opened.sizes.events:,} orders, {as_of:%Y-%m-%d}: {report}")
+        print(f"released after {made.seconds:.0f} s", flush=True)
+        row = {"day": f"{as_of:%Y-%m-%d}"}
+        row |= {name: round(stage.seconds, 2) for name, stage in made.stages.items()}
+    return row
+
+
+def clean_files(opened: Shop) -> dict[str, tuple[str, ...]]:
+    """The files of the clean tables."""
+    with open_deployment(opened.settings) as deployment:
+        names = list(deployment.catalog.tables)
+        return {name: deployment.lake.relation(f"clean.{name}", {}).files for name in names}
 
 
 @contextmanager
@@ -147,15 +167,3 @@ def removed(folder: Path, keep: bool = False) -> Iterator[Path]:
     yield folder
     if not keep:
         shutil.rmtree(folder)
-
-
-def stage_rows(made: Measured) -> dict[str, Mapping[str, float]]:
-    """The stages of a run as plain figures."""
-    return {
-        name: {
-            "seconds": round(stage.seconds, 3),
-            "cpu": round(stage.cpu, 2),
-            "peak_mb": round(stage.peak_mb),
-        }
-        for name, stage in made.stages.items()
-    }

@@ -287,11 +287,9 @@ def _profile(deployment: Deployment, sql: str, files: Mapping[str, Relation]) ->
 
 
 def _operators(node: Any, found: list[tuple[float, str, int]]) -> None:
-    parts = node if isinstance(node, list) else [node]
-    for part in parts:
-        name = part.get("operator_name") or part.get("operator_type") or part.get("name")
-        seconds = part.get("operator_timing", part.get("timing"))
-        if name and seconds is not None:
-            rows = int(part.get("operator_cardinality", part.get("cardinality", 0)) or 0)
-            found.append((float(seconds), str(name).strip(), rows))
-        _operators(part.get("children", []), found)
+    for part in node.get("operator") or node.get("children") or ():
+        shown = part.get("extra_info", {})
+        detail = shown.get("Table") or shown.get("Function") or shown.get("Join Type") or ""
+        name = f"{part['type']} {detail}".strip()
+        found.append((float(part["timing"]), name, int(part["intermediate_rows"])))
+        _operators(part, found)
