@@ -128,7 +128,7 @@ EVENTS = st.lists(st.tuples(MACHINES, HOURS, st.integers(1, 40)), min_size=1, ma
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(versions=VERSIONS, events=EVENTS, known=st.none() | st.integers(-24 * 20, 24 * 20))
 def test_values_are_those_of_plain_python_as_known_then_whatever_comes_later(
     catalog: Catalog, engine: Engine, versions: Any, events: Any, known: int | None
