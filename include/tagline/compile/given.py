@@ -9,6 +9,7 @@ from typing import cast
 from tagline.catalog import Catalog, Tag
 from tagline.compile.instant import Moment
 from tagline.compile.plan import Compiled, _levels, _with
+from tagline.compile.previous import previous_columns
 from tagline.definitions import DataType, ModelTag
 
 
@@ -53,4 +54,5 @@ def compile_given(
         {},
         frozenset(),
         returned,
+        previous_columns(catalog, made),
     )

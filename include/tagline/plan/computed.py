@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tagline.catalog import Tag
 from tagline.compile import compile_tags
 from tagline.compile.given import compile_given
-from tagline.compute import changed_tables, relations
+from tagline.compute import changed_tables, relations, released_before
 from tagline.definitions import DataType, ExtractionTag, ModelTag, StatisticTag
 from tagline.engines import Relation
 from tagline.errors import ModelRefused
@@ -144,6 +144,7 @@ class _Computation:
         )
         path = str(self.folder / f"{name}.parquet")
         found = {relation: files for relation, (files, _) in given.items()}
+        found |= released_before(self.deployment, compiled, self.release.as_of)
         self.deployment.engine.write(compiled.sql, found | dict(scores or {}), path)
         return Relation((path,), compiled.columns)
 
