@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlglot import exp
 
@@ -24,6 +25,7 @@ class Rows:
     moment: Moment
     changed: frozenset[str] | None = None
     columns: dict[str, set[str]] = field(default_factory=dict)  # table → columns read
+    since: dict[str, datetime | None] = field(default_factory=dict)  # table → oldest event read
     derived: set[str] = field(default_factory=set)
     whole: set[str] = field(default_factory=set)
     kept: dict[str, set[str]] = field(default_factory=dict)  # read without a reader of their own
@@ -33,12 +35,22 @@ class Rows:
         self.whole.add(table)
         self.kept.setdefault(table, set()).update(columns)
 
-    def read(self, table: str, columns: Iterable[str], *, by_customer: bool = False) -> str:
+    def read(
+        self,
+        table: str,
+        columns: Iterable[str],
+        since: datetime | None = None,
+        *,
+        by_customer: bool = False,
+    ) -> str:
         """Register that columns of a table are read; the name of its rows in the query.
 
-        With `by_customer`, what is made of a row counts for the row's own customer only.
+        `since` says that no event before it is looked at. With `by_customer`, what is made of a
+        row counts for the row's own customer only.
         """
         catalog = self.moment.catalog
+        known = self.since.get(table, since)
+        self.since[table] = min(known, since) if known and since else None
         self.columns.setdefault(table, set()).update(columns)
         by_customer = by_customer and catalog.tables[table].customer is not None
         if not by_customer:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from tagline.audit.measures import count_rows, measure
 from tagline.catalog import Tag
-from tagline.compile import compile_tags
-from tagline.compute import changed_tables, relations
 from tagline.definitions import DataType
 from tagline.engines import Relation, identifier
 from tagline.errors import ModelRefused, WrongUsage
@@ -56,26 +54,15 @@ def preview(deployment: Deployment, slug: str, rows: int = ROWS) -> dict[str, An
 
 
 def _computed(deployment: Deployment, release: Release, tag: Tag, folder: Path) -> Relation:
-    """A file of the tag and of the tags that its reason names, with their hidden columns."""
-    catalog = deployment.catalog
-    if catalog.needs_model(tag.slug):
-        from tagline.plan.computed import compute_needed
+    """A file of the tag and of all that it reads, with their hidden columns."""
+    from tagline.plan.computed import compute_needed
 
-        found = compute_needed(
-            deployment, release, [tag.slug], frozenset(), folder, same_population=False
-        )
-        if tag.slug in found.unavailable:
-            raise ModelRefused(f"{tag.slug}: {found.unavailable[tag.slug]}")
-        return found.relation
-    beside = [read for read in tag.reads if catalog.tags[read].subject is tag.subject]
-    compiled = compile_tags(
-        catalog, release.as_of, [tag.slug, *beside], changed=changed_tables(deployment)
+    found = compute_needed(
+        deployment, release, [tag.slug], frozenset(), folder, same_population=False
     )
-    path = str(folder / "draft.parquet")
-    found_relations = relations(deployment, compiled, release.as_of)
-    deployment.engine.write(compiled.sql, found_relations, path)
-    columns = {name: kind for name, kind in compiled.columns.items() if name != "as_of"}
-    return Relation((path,), columns)
+    if tag.slug in found.unavailable:
+        raise ModelRefused(f"{tag.slug}: {found.unavailable[tag.slug]}")
+    return found.relations[tag.subject]
 
 
 def _released(release: Release, tag: Tag) -> Relation | None:
