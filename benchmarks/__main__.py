@@ -47,6 +47,10 @@ def main() -> None:
 
         for events in options.events or [1_500_000]:
             process(work, events, rounds=options.rounds)
+    elif command == "days":
+        from benchmarks.days import days
+
+        days(work, options.per_day, counts=options.days)
     elif command == "serving":
         from benchmarks.serving import serving
 
@@ -69,9 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "command",
-        choices=["grocer", "statistics", "process", "growth", "serving", "report"],
+        choices=["grocer", "statistics", "process", "growth", "days", "serving", "report"],
     )
     parser.add_argument("--events", type=int, nargs="+", help="numbers of orders")
+    parser.add_argument("--per-day", type=int, default=20_000, help="orders a day, of days")
+    parser.add_argument("--days", type=int, nargs=2, default=(400, 800), help="of days")
     parser.add_argument("--rounds", type=int, default=3, help="of each comparison")
     parser.add_argument("--limit", default="both", choices=["both", "none", "2 GB"])
     parser.add_argument("--buckets", type=int, default=8, help="of customers, under a limit")
