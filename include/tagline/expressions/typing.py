@@ -33,8 +33,10 @@ class Typer:
     columns: Mapping[str, DataType]
     standard_type: Callable[[str], DataType]
     allow_aggregates: bool
+    previous_types: Mapping[str, DataType] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     standards: set[str] = field(default_factory=set)
+    previous: set[str] = field(default_factory=set)
     aggregates: int = 0
     _inside_aggregate: bool = False
 
@@ -60,6 +62,10 @@ class Typer:
         if isinstance(node, exp.Neg):
             return self._want(node.this, known.NUMERIC)
         if isinstance(node, _COMPARISONS):
+            if isinstance(node.left, _COMPARISONS) or isinstance(node.right, _COMPARISONS):
+                raise ExpressionError(
+                    f"{_sql(node)}: put brackets around each comparison, or join them with 'and'"
+                )
             self._comparable(node, node.left, node.right)
             return B
         if isinstance(node, _ARITHMETIC):
@@ -81,6 +87,8 @@ class Typer:
                 node.args.get(key) for key in ("query", "unnest", "field", "is_global")
             ):
                 raise ExpressionError(f"{_sql(node)}: 'in' needs a list of values")
+            if not node.expressions:
+                raise ExpressionError(f"{_sql(node)}: 'in' needs at least one value")
             for option in node.expressions:
                 self._comparable(node, node.this, option)
             return B
@@ -103,7 +111,7 @@ class Typer:
             if node.args.get("false") is not None:
                 branches.append(node.args["false"])
             return self._same(node, branches)
-        if isinstance(node, exp.Cast | exp.TryCast):
+        if type(node) in (exp.Cast, exp.TryCast):
             self.type_of(node.this)
             target = node.to.this.name if isinstance(node.to, exp.DataType) else ""
             if target not in _CASTS or node.to.expressions:
@@ -115,7 +123,7 @@ class Typer:
             return self._function(node.this)
         if isinstance(node, exp.Coalesce | exp.Greatest | exp.Least):
             return self._same(node, [node.this, *node.expressions])
-        if isinstance(node, exp.Concat):
+        if type(node) is exp.Concat:  # not concat_ws
             for part in node.expressions:
                 self.type_of(part)
             return T
@@ -158,6 +166,8 @@ class Typer:
     def _count(self, node: exp.Count) -> DataType:
         def inner() -> DataType:
             what = node.this
+            if what is None:
+                raise ExpressionError("count() takes 1 argument; write count(*)")
             if isinstance(what, exp.Distinct):
                 if len(what.expressions) != 1:
                     raise ExpressionError(f"{_sql(node)}: count distinct takes one expression")
@@ -191,6 +201,8 @@ class Typer:
                 raise ExpressionError(f"{_sql(node)}: write standard('name')")
             self.standards.add(given[0].this)
             return self.standard_type(given[0].this)
+        if name == "previous":
+            return self._previous(node)
         if name == "date_part":
             if len(given) != 2 or not (isinstance(given[0], exp.Literal) and given[0].is_string):
                 raise ExpressionError(f"{_sql(node)}: write date_part('hour', column)")
@@ -198,6 +210,18 @@ class Typer:
             self._want(given[1], known.MOMENT)
             return I
         raise ExpressionError(_unknown_function(name))
+
+    def _previous(self, node: exp.Anonymous) -> DataType:
+        if not self.previous_types:
+            raise ExpressionError(f"{_sql(node)}: previous() stands only in the cases of a rule")
+        given = node.expressions
+        if len(given) != 1 or not isinstance(given[0], exp.Column) or given[0].table:
+            raise ExpressionError(f"{_sql(node)}: write previous(tag)")
+        slug = given[0].name
+        if slug not in self.previous_types:
+            raise ExpressionError(f"unknown tag {slug!r}.{did_you_mean(slug, self.previous_types)}")
+        self.previous.add(slug)
+        return self.previous_types[slug]
 
     def _case(self, node: exp.Case) -> DataType | None:
         results = []
@@ -232,8 +256,6 @@ class Typer:
     def _arithmetic(self, node: exp.Binary) -> DataType | None:
         left = self._want(node.left, known.NUMERIC)
         right = self._want(node.right, known.NUMERIC)
-        if isinstance(node, exp.IntDiv):
-            return I
         return N if isinstance(node, exp.Div) or N in (left, right) else I
 
     def _comparable(self, node: exp.Expr, left: exp.Expr, right: exp.Expr) -> None:
