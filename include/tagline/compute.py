@@ -175,10 +175,24 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
     found: dict[str, Relation] = {}
     for name, columns in compiled.tables.items():
         types = column_types(catalog, name, columns)
-        found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
+        found[name] = deployment.lake.relation(
+            f"clean.{name}", types, before=("valid_at", before), after=compiled.since.get(name)
+        )
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
     return found | released_before(deployment, compiled, before)
+
+
+def files_read(
+    deployment: Deployment, compiled: Compiled, before: datetime
+) -> dict[str, tuple[int, int]]:
+    """Per stored table, how many of its files a query reads, and how many there are."""
+    found = relations(deployment, compiled, before)
+    lake = deployment.lake
+    return {
+        name: (len(found[name].files), len(lake.relation(f"clean.{name}", {}).files))
+        for name in compiled.tables
+    }
 
 
 def released_before(
