@@ -132,13 +132,14 @@ def shop(
 
     kind, folder = str(request.param), tmp_path_factory.mktemp("shop")
     definitions = folder / "definitions"
+    days: tuple[datetime, ...] = (AFTER, BEFORE)
     if kind == "fleet":
         shutil.copytree(PROJECT / "tests" / "fleet", definitions)
         fleet().write(definitions / "data")
         business, days = "fleet", (datetime(2026, 3, 28, 16, tzinfo=UTC),)
     else:
         _write_grocer(definitions, folder / "data", merged=kind == "merged")
-        business, days = "grocer", (AFTER, BEFORE)
+        business = "grocer"
     settings = Settings(
         business=business,
         definitions=definitions,
