@@ -228,7 +228,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {  # tag, key with the fault
     "values_of_number": (STATISTIC | {"values": ["1"]}, "values", "only a text tag has values"),
     "unknown_column": (STATISTIC | {"value": "sum(amout)"}, "value", "Did you mean 'amount'?"),
     "clock": (STATISTIC | {"value": "max(now())"}, "value", "looks at the clock"),
-    "many_rows": (EXTRACTION | {"table": "orders", "value": "status"}, "table", "no single row per customer"),
+    "many_rows": (EXTRACTION | {"table": "orders", "value": "status"}, "table", "no single row"),
     "value_twice": (EXTRACTION | {"values": ["a", "b", "a"]}, "values", "'a' is there more than"),
     "rank_of_text": (RANK | {"of": "life_stage"}, "of", "life_stage is text, which has no order"),
     "rank_of_none": (RANK | {"of": "recency_day"}, "of", "Did you mean 'recency_days'?"),
