@@ -24,7 +24,13 @@ from sqlglot import exp
 
 from tagline.catalog import Catalog
 from tagline.compute import column_types
-from tagline.definitions import DataType, ExtractionTag, StatisticTag, TableDefinition
+from tagline.definitions import (
+    DataType,
+    ExtractionTag,
+    ManualTag,
+    StatisticTag,
+    TableDefinition,
+)
 from tagline.engines import Relation
 from tagline.expressions.parse import is_standard
 
@@ -170,6 +176,10 @@ def _compared(catalog: Catalog) -> dict[tuple[str, str], set[Any]]:
         for part in (meaning.value, meaning.where, meaning.by, meaning.pick):
             if part is not None:
                 collect(part.tree, tag.table)
+        if isinstance(tag.definition, ManualTag):
+            table, answers = tag.definition.table, tag.definition.values or ("true", "false")
+            found.setdefault((table, "label_set"), set()).add(tag.definition.label_set)
+            found.setdefault((table, "value"), set()).update(answers)
         if isinstance(tag.definition, ExtractionTag) and meaning.value is not None:
             for name in meaning.value.names:
                 known = tag.definition.values or ()
@@ -245,7 +255,7 @@ class _Table:
         self.as_of, self.prefix = worlds.as_of, f"{number}."
         self.ages = worlds._ages[shape.name]
         table = shape.table
-        self.since = "since_at" if shape.name == "customers" else table.event_at
+        self.since = "since_at" if "since_at" in table.columns else table.event_at
         self.operations: list[Operation] = []
 
     def choose(self, pool: Sequence[Any]) -> Any:

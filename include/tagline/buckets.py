@@ -34,11 +34,13 @@ from tagline.engines import Relation, identifier
 from tagline.errors import TaglineError
 from tagline.layout import BUCKET, LAID_OUT_IN, bucket_sql
 from tagline.scratch import scratch_folder
-from tagline.subjects import CUSTOMER
+from tagline.subject_candidates import compute_others
+from tagline.subjects import CUSTOMER, SUBJECTS
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
 
+_TAGS = "_computed"  # ends the name of the relation of another subject's tags
 STAGE = "buckets"  # of a run: where the plan and the finished buckets are kept
 _HOME = {"customer_id": DataType.TEXT, "bucket": DataType.INTEGER}
 _KEY = {"customer_key": DataType.TEXT, "customer_id": DataType.TEXT}
@@ -51,7 +53,8 @@ class BucketPlan:
     `snapshots` are the states of the stored tables; `sql` the digest of their query;
     `homes` and `keys`, where identity is mapped, files of each customer's bucket and of each
     key's customer. A `whole` plan has one bucket of all customers: some expression looks at other
-    customers than its own.
+    customers than its own. `others` are the candidates of other subjects, which customers' tags
+    read.
     """
 
     id: str
@@ -59,6 +62,7 @@ class BucketPlan:
     snapshots: Mapping[str, int]
     changed: tuple[str, ...]
     sql: str
+    others: dict[str, dict[str, Any]]
     whole: bool = False
     homes: str | None = None
     keys: str | None = None
@@ -104,7 +108,7 @@ def plan_buckets(
     found = {name: deployment.lake.snapshot(f"clean.{name}") for name in names}
     snapshots = {name: snapshot for name, snapshot in found.items() if snapshot is not None}
     changed = frozenset(name for name in stored if f"{name}__superseded" in snapshots)
-    compiled = compile_ground(catalog, as_of, changed)
+    compiled = _ground(deployment, as_of, changed)
     _require_layout(deployment, compiled)
     apart = CUSTOMER.table in compiled.by_customer
     plan = BucketPlan(
@@ -114,6 +118,7 @@ def plan_buckets(
         snapshots=snapshots,
         changed=tuple(sorted(changed)),
         sql=_digest(compiled),
+        others=compute_others(deployment, run_id, as_of),
     )
     if apart and catalog.definition.identity == "mapped":
         plan = _with_homes(deployment, run_id, as_of, plan)
@@ -130,7 +135,7 @@ def compute_bucket(
     """Write the extractions and statistics of one bucket's customers, as the run's plan says."""
     started = time.perf_counter()
     plan = _plan(deployment, run_id)
-    compiled = compile_ground(deployment.catalog, as_of, frozenset(plan.changed))
+    compiled = _ground(deployment, as_of, frozenset(plan.changed))
     _require_same(plan, compiled)
     path = candidate_file(deployment, run_id, f"bucket-{bucket}")
     with scratch_folder(deployment.settings, f"bucket-{bucket}") as scratch:
@@ -152,7 +157,7 @@ def join_buckets(
     """Write the candidate from all buckets of the plan, with the ranks and rules over them."""
     started = time.perf_counter()
     plan = _plan(deployment, run_id)
-    ground = compile_ground(deployment.catalog, as_of, frozenset(plan.changed))
+    ground = _ground(deployment, as_of, frozenset(plan.changed))
     _require_same(plan, ground)
     done = deployment.registry.stage(run_id, STAGE)["done"]
     missing = [str(bucket) for bucket in plan.buckets if str(bucket) not in done]
@@ -164,10 +169,11 @@ def join_buckets(
     files = tuple(done[str(bucket)]["path"] for bucket in plan.buckets)
     compiled = compile_ranks_and_rules(deployment.catalog, as_of)
     path = candidate_file(deployment, run_id, "computed")
-    found = released_before(deployment, compiled, as_of)
-    found["ground"] = Relation(files, ground.columns)
-    rows = deployment.engine.write(compiled.sql, found, path)
-    return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, started)
+    relations = released_before(deployment, compiled, as_of)
+    relations["ground"] = Relation(files, ground.columns)
+    rows = deployment.engine.write(compiled.sql, relations, path)
+    columns = compiled.columns
+    return save_computed(deployment, run_id, as_of, path, rows, columns, plan.others, started)
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,13 @@ class _Inputs:
             if name in self.compiled.superseded:
                 entries = superseded_columns(self.deployment.catalog, name)
                 found[f"{name}__superseded"] = self.files(f"{name}__superseded", entries)
-        return found | released_before(self.deployment, self.compiled, self.as_of)
+        for name, other in self.plan.others.items():
+            subject = SUBJECTS[name]
+            tags = self.deployment.catalog.tags_of(subject).values()
+            types = {column: kind for tag in tags for column, kind in tag.columns.items()}
+            types[subject.key] = DataType.TEXT
+            found[subject.table + _TAGS] = Relation((other["path"],), types)
+        return found
 
     def _stored(self, name: str, types: Mapping[str, DataType]) -> Relation:
         bounds = {"before": ("valid_at", self.as_of), "after": self.compiled.since.get(name)}
@@ -279,6 +291,14 @@ def _homes_sql(count: int) -> str:
         f"ELSE {count} END AS bucket "
         "FROM everyone AS e LEFT JOIN of_customers AS c ON c.customer_id = e.customer_id"
     )
+
+
+def _ground(deployment: Deployment, as_of: datetime, changed: frozenset[str]) -> Compiled:
+    """The query of a bucket; tags of machines and the like are read from their own files."""
+    catalog = deployment.catalog
+    others = [subject for subject in catalog.subjects if subject is not CUSTOMER]
+    given = {subject.name: subject.table + _TAGS for subject in others}
+    return compile_ground(catalog, as_of, given, changed)
 
 
 def _digest(compiled: Compiled) -> str:

@@ -54,6 +54,7 @@ class Tag:
         """How a statistic finds the customer of an event; empty where the row itself says it."""
         return getattr(self.definition, "via", None) or ""
 
+    @property
     def standards(self) -> tuple[str, ...]:
         """The standard values that its own expressions read."""
         meaning = self.meaning

@@ -19,6 +19,7 @@ from tagline.commands import (
     quarantined,
     releases,
     running,
+    schemas,
     serving,
     watching,
 )
@@ -48,6 +49,7 @@ for command in (
     releases.release,
     planning.plan,
     definitions.sql,
+    schemas.schema,
     models.train,
     models.models,
     quarantined.quarantine,

@@ -42,6 +42,8 @@ class ComputeReport:
 
 def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
     """Write the candidate of as_of: every tag that needs no model, one row per customer."""
+    from tagline.subject_candidates import compute_others
+
     started = time.perf_counter()
     if deployment.settings.customer_buckets > 1:
         from tagline.buckets import compute_by_bucket
@@ -51,7 +53,8 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
     compiled = compile_tags(deployment.catalog, as_of, changed=changed_tables(deployment))
     path = candidate_file(deployment, run_id, "computed")
     rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
-    return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, started)
+    others = compute_others(deployment, run_id, as_of)
+    return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, others, started)
 
 
 def remember_tags(deployment: Deployment, at: datetime) -> None:
@@ -73,15 +76,14 @@ def save_computed(
     path: str,
     rows: int,
     columns: Mapping[str, DataType],
+    others: dict[str, dict[str, Any]],
     started: float,
 ) -> ComputeReport:
-    """Add the other subjects' candidates and keep what compute made, for the stages after it.
+    """Keep what compute made, for the stages after it.
 
-    `path`, `rows` and `columns` are the customers' candidate; `started` is of time.perf_counter.
+    `path`, `rows` and `columns` are the customers' candidate, `others` those of other subjects;
+    `started` is of time.perf_counter.
     """
-    from tagline.subject_candidates import compute_others
-
-    others = compute_others(deployment, run_id, as_of)
     before = previous_release(deployment.registry, as_of)
     has_order = reads_previous(deployment.catalog)
     report = ComputeReport(

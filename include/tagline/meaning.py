@@ -39,6 +39,7 @@ from tagline.references import Holder, holder_of, holder_since
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_OVER_ROWS = (ExtractionTag, StatisticTag, ManualTag)
 _PREVIOUS = re.compile(r"previous\((\w+)\)")
 _ASSIGNABLE = {
     DataType.NUMBER: {DataType.INTEGER, DataType.NUMBER},
@@ -323,11 +324,10 @@ class _Reader:
     def common(self, tag: TagDefinition) -> None:
         if tag.values is not None and tag.type not in (DataType.TEXT, DataType.TEXT_LIST):
             self.fault(("values",), "only a text tag has values")
-        if isinstance(tag, ExtractionTag | StatisticTag | ManualTag):
+        if isinstance(tag, _OVER_ROWS):
             self.fits(("empty",), tag.empty, tag)
         for index, example in enumerate(tag.examples):
-            over_rows = isinstance(tag, ExtractionTag | StatisticTag | ManualTag)
-            table = tag.table if over_rows else None
+            table = tag.table if isinstance(tag, _OVER_ROWS) else None
             needed, other = ("rows", "tags") if table else ("tags", "rows")
             if getattr(example, needed) is None or getattr(example, other) is not None:
                 self.fault(("examples", index), f"an example of a {tag_kind(tag)} has '{needed}'")

@@ -120,13 +120,13 @@ def expected(data: Fleet, as_of: datetime) -> dict[str, dict[str, dict[str, Any]
     reports = data.reports[data.reports["reported"] < as_of]
     recent = reports["reported"] >= as_of - timedelta(days=30)  # no clock changes in Shanghai
     sales: dict[str, list[tuple[datetime, Any]]] = {}
-    for sale in data.sales.sort_values("sold").itertuples():
-        sales.setdefault(sale.machine, []).append((sale.sold, sale.owner))
-    owners = []
-    for report in reports.itertuples():
-        had = [owner for sold, owner in sales[report.machine] if sold <= report.reported]
+    for sale in data.sales.sort_values("sold").to_dict("records"):
+        sales.setdefault(str(sale["machine"]), []).append((sale["sold"], sale["owner"]))
+    owners: list[str | None] = []
+    for machine, reported in zip(reports["machine"], reports["reported"], strict=True):
+        had = [owner for sold, owner in sales[machine] if sold <= reported]
         owners.append(customer.get(had[-1]) if had else None)
-    reports = reports.assign(owner=owners, recent=recent)
+    reports = reports.assign(owner=pd.Series(owners, reports.index, dtype=object), recent=recent)
     of_machines: dict[str, dict[str, Any]] = {}
     for machine, row in machines.iterrows():
         mine = reports[reports["machine"] == machine]

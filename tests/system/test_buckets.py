@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import count
@@ -17,7 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from tests.conftest import drop_databases
+from tests.fleet.expected import fleet
 
+from tagline.errors import TaglineError
+from tagline.layout import BUCKET, LAID_OUT_IN
 from tagline.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
@@ -65,9 +68,10 @@ WHERE household_id % 2 = 0 GROUP BY ALL
 
 @dataclass(frozen=True)
 class Shop:
-    """A grocer of every fiftieth household and its neighbour, with every table and every tag."""
+    """A business that is loaded; its stages up to compute are run by hand."""
 
     settings: Settings
+    days: tuple[datetime, ...]  # the latest first; up to it all is loaded
     registry: Registry
     numbers: Iterator[int]
 
@@ -76,7 +80,7 @@ class Shop:
         from tagline.clean import clean
 
         deployment = self.opened(buckets)
-        clean(deployment, self.run(deployment, AFTER), AFTER, AT)
+        clean(deployment, self.run(deployment, self.days[0]), self.days[0], AT)
         return deployment
 
     def opened(self, buckets: int) -> Deployment:
@@ -107,13 +111,38 @@ class Shop:
         return table
 
 
-@pytest.fixture(scope="module", params=["one_to_one", "mapped"])
+@pytest.fixture(scope="module", params=["grocer", "merged", "fleet"])
 def shop(
     request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
-    """One business per kind of identity, with its sources extracted."""
-    identity, folder = str(request.param), tmp_path_factory.mktemp("shop")
-    definitions, data = folder / "definitions", folder / "data"
+    """A grocer of some households; with customers whose keys are merged; and a fleet."""
+    from tagline.extract import extract
+    from tagline.registry import open_registry
+
+    kind, folder = str(request.param), tmp_path_factory.mktemp("shop")
+    definitions = folder / "definitions"
+    if kind == "fleet":
+        shutil.copytree(PROJECT / "tests" / "fleet", definitions)
+        fleet().write(definitions / "data")
+        business, days = "fleet", (datetime(2026, 3, 28, 16, tzinfo=UTC),)
+    else:
+        _write_grocer(definitions, folder / "data", merged=kind == "merged")
+        business, days = "grocer", (AFTER, BEFORE)
+    settings = Settings(
+        business=business,
+        definitions=definitions,
+        home=folder / "home",
+        database_url=postgres_url,
+    )
+    shop = Shop(settings, days, open_registry(settings), count(1))
+    loading = shop.opened(1)
+    extract(loading, shop.run(loading, days[0]), days[0], AT)
+    yield shop
+    shop.registry.engine.dispose()
+    drop_databases(settings)
+
+
+def _write_grocer(definitions: Path, data: Path, *, merged: bool) -> None:
     shutil.copytree(PROJECT / "include", definitions, ignore=shutil.ignore_patterns("tagline"))
     data.mkdir()
     with duckdb.connect() as memory:
@@ -123,27 +152,13 @@ def shop(
             keyed = any(column == "household_id" for column, *_ in columns)
             where = "household_id % 50 < 2" if keyed else "true"
             memory.execute(f"COPY (FROM '{path}' WHERE {where}) TO '{data / path.name}'").fetchall()
+    identity = "mapped" if merged else "one_to_one"
     _change(definitions / "sources" / "complete_journey.yaml", location=str(data))
     _change(definitions / "businesses" / "grocer.yaml", identity=identity, models=[])
-    if identity == "mapped":
+    if merged:
         sql = definitions / "sql" / "sources" / "complete_journey"
         (sql / "identity.sql").write_text(MERGED, "utf-8")
         (sql / "customers.sql").write_text(PEOPLE, "utf-8")
-    settings = Settings(
-        business="grocer",
-        definitions=definitions,
-        home=folder / "home",
-        database_url=postgres_url,
-    )
-    from tagline.extract import extract
-    from tagline.registry import open_registry
-
-    shop = Shop(settings, open_registry(settings), count(1))
-    loading = shop.opened(1)
-    extract(loading, shop.run(loading, AFTER), AFTER, AT)
-    yield shop
-    shop.registry.engine.dispose()
-    drop_databases(settings)
 
 
 def _change(path: Path, **values: object) -> None:
@@ -158,33 +173,75 @@ def differing(made: pa.Table, expected: pa.Table) -> list[str]:
 
 
 def test_values_are_the_same_whatever_the_number_of_buckets(shop: Shop) -> None:
-    deployment = shop.lying_in(1)
-    one = {as_of: shop.computed(deployment, as_of) for as_of in (AFTER, BEFORE)}
-    assert one[AFTER].num_rows >= 90
+    deployment, last = shop.lying_in(1), shop.days[0]
+    one = {as_of: shop.computed(deployment, as_of) for as_of in shop.days}
+    assert one[last].num_rows > 7
     for buckets in (3, 7):
         deployment = shop.lying_in(buckets)
-        for as_of, expected in one.items():
-            assert not differing(shop.computed(deployment, as_of), expected), (buckets, as_of)
-    assert not differing(shop.computed(shop.lying_in(1), AFTER), one[AFTER])
+        for as_of in shop.days[: 1 if buckets == 7 else None]:
+            assert not differing(shop.computed(deployment, as_of), one[as_of]), (buckets, as_of)
+    assert not differing(shop.computed(shop.lying_in(1), last), one[last])
 
 
-def test_a_bucket_reads_the_rows_of_its_own_customers_alone(shop: Shop) -> None:
-    from tagline.buckets import compute_bucket, plan_buckets
+def test_a_customer_is_in_one_bucket_and_merged_ones_in_an_extra_one(shop: Shop) -> None:
+    from tagline.buckets import compute_bucket, join_buckets, plan_buckets
 
     deployment = shop.lying_in(3)
-    mapped = deployment.catalog.definition.identity == "mapped"
-    for as_of, extra in ((BEFORE, False), (AFTER, mapped)):
+    merged = shop.settings.business == "grocer" and (
+        deployment.catalog.definition.identity == "mapped"
+    )
+    for as_of in shop.days:
         run_id = shop.run(deployment, as_of)
         buckets = plan_buckets(deployment, run_id, as_of, AT)
-        assert buckets == ((0, 1, 2, 3) if extra else (0, 1, 2))
+        assert buckets == ((0, 1, 2, 3) if merged and as_of == AFTER else (0, 1, 2))
         found = [compute_bucket(deployment, run_id, as_of, AT, bucket) for bucket in buckets]
         ids = [set(pq.read_table(one.path)["customer_id"].to_pylist()) for one in found]
         assert sum(map(len, ids)) == len(set().union(*ids)) == sum(one.rows for one in found)
         assert all(ids)
-    lines = {
-        bucket: deployment.lake.relation("clean.order_lines", {}, equal=("customer_bucket", bucket))
-        for bucket in range(3)
-    }
-    assert sum(len(part.files) for part in lines.values()) == len(
-        deployment.lake.relation("clean.order_lines", {}).files
-    )
+        if len(buckets) == 4:
+            assert {name[0] for name in ids[3]} == {"c"}
+    again = compute_bucket(deployment, run_id, as_of, AT, 1)  # as a retry does
+    assert pq.read_table(again.path).equals(pq.read_table(found[1].path))
+    assert join_buckets(deployment, run_id, as_of, AT).rows == sum(one.rows for one in found)
+
+
+def test_what_does_not_fit_together_is_refused(shop: Shop) -> None:
+    from tagline.buckets import compute_bucket, join_buckets, plan_buckets
+
+    as_of, deployment = shop.days[0], shop.lying_in(3)
+    with pytest.raises(TaglineError, match="lies in 3 buckets, and TAGLINE_CUSTOMER_BUCKETS is 5"):
+        shop.computed(shop.opened(5), as_of)
+    run_id = shop.run(deployment, as_of)
+    plan_buckets(deployment, run_id, as_of, AT)
+    compute_bucket(deployment, run_id, as_of, AT, 1)
+    with pytest.raises(TaglineError, match="bucket 0, 2 is not computed yet"):
+        join_buckets(deployment, run_id, as_of, AT)
+    plan_buckets(deployment, run_id, as_of, AT)  # a new plan has no buckets of the one before
+    with pytest.raises(TaglineError, match="bucket 0, 1, 2 is not computed yet"):
+        join_buckets(deployment, run_id, as_of, AT)
+    tags = dict(list(deployment.catalog.tags.items())[:-5])
+    other = replace(deployment, catalog=replace(deployment.catalog, tags=tags))
+    with pytest.raises(TaglineError, match="definitions have changed"):
+        compute_bucket(other, run_id, as_of, AT, 0)
+
+
+def test_a_kill_while_a_table_is_laid_out_leaves_it_as_it_was(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tagline.lake import Lake
+
+    shop.lying_in(3)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Lake, "follow", killed)
+        shop.lying_in(2)
+    lake = shop.opened(2).lake
+    names = ("customers", "labels" if shop.settings.business == "fleet" else "orders")
+    assert {lake.property_of(f"clean.{name}", LAID_OUT_IN, "1") for name in names} == {"3"}
+    lake = shop.lying_in(2).lake
+    assert {lake.property_of(f"clean.{name}", LAID_OUT_IN, "1") for name in names} == {"2"}
+    files = [lake.relation("clean.customers", {}, equal=(BUCKET, n)).files for n in range(3)]
+    assert [len(each) for each in files] == [1, 1, 0]
+
+
+def killed(*_given: object) -> None:
+    raise KeyboardInterrupt

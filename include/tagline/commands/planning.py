@@ -20,6 +20,7 @@ from tagline.commands.console import (
     shown,
 )
 from tagline.errors import WrongUsage
+from tagline.subjects import SUBJECTS
 
 
 def plan(
@@ -82,7 +83,7 @@ def _show(document: Mapping[str, Any], day: str) -> None:
     answer_table(
         ("tag", "", "why", "gain", "lose", "change", "share", "version"),
         [_line(tag) for tag in document["tags"]],
-        title=f"against {against}, {shown(document['customers'])} customers",
+        title=f"against {against}",
     )
     for tag in document["tags"]:
         _show_tag(tag)
@@ -128,16 +129,16 @@ def _show_tag(tag: Mapping[str, Any]) -> None:
             answer(f"{tag['tag']}: {name} made of it: {', '.join(listed)}")
     if tag["moves"]:
         answer_table(
-            ("before", "after", "customers"),
+            ("before", "after", SUBJECTS[tag["subject"]].table),
             [(_value(m["before"]), _value(m["after"]), m["customers"]) for m in tag["moves"]],
             title=f"{tag['tag']}: moves",
         )
     if tag["examples"]:
         answer_table(
-            ("customer", "before", "after", "because"),
+            (tag["subject"], "before", "after", "because"),
             [
                 (
-                    each["customer_id"],
+                    each[SUBJECTS[tag["subject"]].key],
                     _value(each["before"]),
                     _value(each["after"]),
                     each.get("because"),

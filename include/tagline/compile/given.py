@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import cast
 
 from tagline.catalog import Catalog, Tag
 from tagline.compile.instant import Moment
 from tagline.compile.plan import Compiled, _levels, _with
+from tagline.compile.previous import previous_columns
 from tagline.definitions import DataType, ModelTag
+from tagline.subjects import CUSTOMER, Subject
 
 
 def compile_given(
@@ -17,15 +18,17 @@ def compile_given(
     as_of: datetime,
     given: Mapping[str, Mapping[str, DataType]],
     tags: Sequence[Tag],
+    subject: Subject = CUSTOMER,
 ) -> Compiled:
-    """The given columns and these ranks, rules and model outputs, a row per customer.
+    """The given columns and these ranks, rules and model outputs, a row per subject.
 
-    `given` are relations with the columns to take of each, customer_id aside; the first holds
-    the population, and a customer that another one lacks has nulls there. A model's output
-    comes from relation `scores_<model>` (customer_id, probability, class).
+    `given` are relations with the columns to take of each, the key aside; the first holds the
+    population, and a customer that another one lacks has nulls there. A model's output comes
+    from relation `scores_<model>` (customer_id, probability, class).
     """
     first, *others = given
-    shown = [f"{first}.customer_id"]
+    key = subject.key
+    shown = [f"{first}.{key}"]
     shown += [f'{name}."{column}"' for name, columns in given.items() for column in columns]
     joined = list(others)
     for tag in tags:
@@ -35,22 +38,22 @@ def compile_given(
             shown.append(f'{scores}."{output}" AS "{tag.slug}"')
             joined.append(scores)
     joins = "".join(
-        f"\n  LEFT JOIN {name} ON {name}.customer_id = {first}.customer_id"
-        for name in dict.fromkeys(joined)
+        f"\n  LEFT JOIN {name} ON {name}.{key} = {first}.{key}" for name in dict.fromkeys(joined)
     )
     columns = ",\n    ".join(shown)
     ctes = {"wide_0": f"SELECT\n    {columns}\n  FROM {first}{joins}"}
     made = [tag for tag in tags if not isinstance(tag.definition, ModelTag)]
     last = _levels(Moment(catalog, as_of), ctes, made, "wide_0")
-    returned: dict[str, DataType] = {"customer_id": DataType.TEXT}
+    returned: dict[str, DataType] = {key: DataType.TEXT}
     for relation in given.values():
         returned |= relation
     for tag in tags:
-        returned |= cast(Mapping[str, DataType], tag.columns)
+        returned |= tag.columns
     names = ",\n  ".join(f'"{name}"' for name in returned)
     return Compiled(
-        _with(ctes, f"SELECT\n  {names}\nFROM {last}\nORDER BY customer_id"),
+        _with(ctes, f"SELECT\n  {names}\nFROM {last}\nORDER BY {key}"),
         {},
         frozenset(),
         returned,
+        previous_columns(catalog, made),
     )

@@ -87,30 +87,17 @@ def compile_tags(
         raise WrongUsage(f"{', '.join(sorted(lost))}: made from a model's output")
     rows = Rows(moment, changed)
     ctes: dict[str, str] = {}
-    tag_rows = _other_subjects(moment, rows, ctes, tags, subject, given or {})
+    tag_rows = dict(given or {})
+    for other in catalog.subjects:
+        of_other = [tag for tag in tags if tag.subject is other]
+        if of_other and other is not subject and other.name not in tag_rows:
+            tag_rows[other.name] = _wide(moment, rows, ctes, of_other, other, {})
     own = [tag for tag in tags if tag.subject is subject]
     last = _wide(moment, rows, ctes, own, subject, tag_rows)
     kept = [tag for tag in own if slugs is None or tag.slug in wanted]
     made = [tag for tag in tags if tag.subject.name not in (given or {})]
     previous = previous_columns(catalog, made)
     return _assemble(moment, rows, ctes, last, kept, subject, previous)
-
-
-def _other_subjects(
-    moment: Moment,
-    rows: Rows,
-    ctes: dict[str, str],
-    tags: Sequence[Tag],
-    subject: Subject,
-    given: Mapping[str, str],
-) -> dict[str, str]:
-    """Add the queries of other subjects' tags; by subject the names of those with all of them."""
-    tag_rows = dict(given)
-    for other in moment.catalog.subjects:
-        of_other = [tag for tag in tags if tag.subject is other]
-        if of_other and other is not subject and other.name not in tag_rows:
-            tag_rows[other.name] = _wide(moment, rows, ctes, of_other, other, {})
-    return tag_rows
 
 
 def _wide(
@@ -174,21 +161,22 @@ def _ground(
 
 
 def compile_ground(
-    catalog: Catalog, as_of: datetime, changed: frozenset[str] | None = None
+    catalog: Catalog,
+    as_of: datetime,
+    given: Mapping[str, str],
+    changed: frozenset[str] | None = None,
 ) -> Compiled:
     """What the customers' rows alone say of them; `compile_ranks_and_rules` goes on with it.
 
     The values of some customers are the same whoever else is in the tables `by_customer`.
+    `given` and `changed` are as of `compile_tags`; all other subjects are given.
     """
     moment = Moment(catalog, as_of)
     rows = Rows(moment, changed)
-    own = [tag for tag in _computed(catalog) if _is_ground(tag)]
-    tags = catalog.closure([tag.slug for tag in own])
+    tags = [tag for tag in _computed(catalog) if _is_ground(tag)]
     ctes: dict[str, str] = {}
-    tag_rows = _other_subjects(moment, rows, ctes, tags, CUSTOMER, {})
-    last = _ground(moment, rows, ctes, own, CUSTOMER, tag_rows)
-    previous = previous_columns(catalog, [tag for tag in tags if tag.subject is not CUSTOMER])
-    return _assemble(moment, rows, ctes, last, own, CUSTOMER, previous)
+    last = _ground(moment, rows, ctes, tags, CUSTOMER, given)
+    return _assemble(moment, rows, ctes, last, tags, CUSTOMER, {})
 
 
 def compile_ranks_and_rules(catalog: Catalog, as_of: datetime) -> Compiled:
@@ -197,8 +185,9 @@ def compile_ranks_and_rules(catalog: Catalog, as_of: datetime) -> Compiled:
     tags = _computed(catalog)
     shown = "".join(f', g."{tag.slug}"' for tag in tags if _is_ground(tag))
     ctes = {"wide_0": f"SELECT g.customer_id{shown}\n  FROM ground AS g"}
-    last = _levels(moment, ctes, [tag for tag in tags if not _is_ground(tag)], "wide_0")
-    previous = previous_columns(catalog, tags)
+    rest = [tag for tag in tags if not _is_ground(tag)]
+    last = _levels(moment, ctes, rest, "wide_0")
+    previous = previous_columns(catalog, rest)
     return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
 
 
@@ -385,14 +374,14 @@ def _assemble(
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
     text = _with({**rows.ctes(), **ctes}, select)
-    by_customer = frozenset(stored) - rows.whole
+    apart = frozenset(stored) - rows.whole
     return Compiled(
         sql=text,
         tables=stored,
         superseded=superseded,
         columns=columns,
         previous=previous,
-        by_customer=by_customer,
+        by_customer=apart,
         since=rows.pruned(),
         scans=dict(rows.scans),
         derived=tuple(sorted(rows.derived)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -16,17 +16,19 @@ from tagline.clean import to_clean_again
 from tagline.definitions import RankTag
 from tagline.definitions.tag import AnyTag, RuleTag
 from tagline.definitions.types import DataType
+from tagline.engines import Relation
 from tagline.errors import UnknownName
 from tagline.outdated import outdated
 from tagline.plan.computed import Computed, compute_needed
 from tagline.plan.differences import Difference, differences
 from tagline.plan.downstream import Readers, refusals
-from tagline.plan.effects import Compared, Effect, Sides
+from tagline.plan.effects import Compared, Effect, Sides, export
 from tagline.registry.schema import Release
 from tagline.scratch import scratch_folder
 from tagline.serve.exports import check_target
 from tagline.serve.reasons import reason_of
-from tagline.serve.released import relation_of, wanted_release
+from tagline.serve.released import relation_of, subject_of, wanted_release
+from tagline.subjects import Subject
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -90,24 +92,42 @@ class Plan:
     began: float
 
     def __post_init__(self) -> None:
-        relation = relation_of(self.release)
-        self.sides = Sides(self.deployment.engine, relation, self.computed.relation)
-        columns = self.computed.relation.columns
-        self._compared = {
-            each.slug: Compared(each.slug, each.before, each.slug if each.slug in columns else None)
-            for each in self.differences
-        }
+        self._compared: dict[str, Compared] = {}
+        self._sides: dict[Subject, Sides] = {}
+        for each in self.differences:
+            subject = self._subject(each.slug)
+            if subject not in self._sides:
+                self._sides[subject] = self._both_sides(subject)
+            after = each.slug if each.slug in self._sides[subject].planned.columns else None
+            self._compared[each.slug] = Compared(each.slug, each.before, after)
         started = time.perf_counter()
-        self.effects: Mapping[str, Effect] = self.sides.effects(list(self._compared.values()))
+        self.effects: dict[str, Effect] = {}
+        for subject, sides in self._sides.items():
+            self.effects |= sides.effects(self._of(subject, self._compared))
         self._compare_seconds = time.perf_counter() - started
         self.differences = [
             each for each in self.differences if each.certain or self.effects[each.slug].differ
         ]
 
+    def _subject(self, slug: str) -> Subject:
+        tag = self.deployment.catalog.tags.get(slug)
+        return tag.subject if tag else subject_of(self.release.tags[slug])
+
+    def _of(self, subject: Subject, slugs: Iterable[str]) -> list[Compared]:
+        return [self._compared[slug] for slug in slugs if self._subject(slug) is subject]
+
+    def _both_sides(self, subject: Subject) -> Sides:
+        """The release and the plan of a subject; without files there are no rows."""
+        key = {subject.key: DataType.TEXT}
+        has = subject.name in self.release.files
+        released = relation_of(self.release, subject) if has else Relation((), key)
+        after = self.computed.relations.get(subject, Relation(released.files, key))
+        return Sides(self.deployment.engine, subject, released, after)
+
     def ids(self, slug: str) -> list[str]:
         """The customers whose value of a tag differs; none where the tag is the same."""
         if slug in {each.slug for each in self.differences}:
-            return self.sides.ids(self._compared[slug])
+            return self._sides[self._subject(slug)].ids(self._compared[slug])
         if slug in self.deployment.catalog.tags or slug in self.release.tags:
             return []
         raise UnknownName("tag", slug, self.deployment.catalog.tags)
@@ -115,21 +135,24 @@ class Plan:
     def export(self, path: str) -> int:
         """Write a row per customer and tag that differs to a Parquet file; how many."""
         check_target(path)
-        return self.sides.export([self._compared[each.slug] for each in self.differences], path)
+        slugs = [each.slug for each in self.differences]
+        parts = [(sides, self._of(subject, slugs)) for subject, sides in self._sides.items()]
+        return export(self.deployment.engine, parts, path)
 
     def as_json(self) -> dict[str, Any]:
         """The whole plan as one JSON document."""
         from tagline.serve.saved import tags_read_by_saved
 
-        population = self.sides.population()
+        populations = {name: sides.population() for name, sides in self._sides.items()}
         audiences = tags_read_by_saved(self.deployment.registry)
         readers = Readers(self.deployment, audiences, self.refused)
         examples = {
-            each.slug: self.sides.examples(self._compared[each.slug]) for each in self.differences
+            each.slug: self._sides[self._subject(each.slug)].examples(self._compared[each.slug])
+            for each in self.differences
         }
         self._explain(examples)
         tags = [
-            self._told(each, population)
+            self._told(each, populations[self._subject(each.slug)])
             | {"moves": self._moves(each), "examples": examples[each.slug]}
             | {"downstream": readers.of(each)}
             for each in self.differences
@@ -137,7 +160,6 @@ class Plan:
         return {
             "release": self.release.id,
             "as_of": self.release.as_of.isoformat(),
-            "customers": population,
             "same": not tags,
             "outdated_from": self.outdated_from.isoformat() if self.outdated_from else None,
             "tables_to_clean_again": list(self.to_clean),
@@ -153,6 +175,8 @@ class Plan:
         counts = asdict(effect) | {"differ": effect.differ}
         return {
             "tag": each.slug,
+            "subject": self._subject(each.slug).name,
+            "population": population,
             "how": each.how,
             "why": list(each.why),
             "version_before": each.version_before,
@@ -168,13 +192,14 @@ class Plan:
     def _moves(self, each: Difference) -> list[dict[str, Any]] | None:
         """From which value to which, for tags that have few values."""
         column = self._compared[each.slug]
-        relation = self.sides.planned if column.after else self.sides.released
+        side = self._sides[self._subject(each.slug)]
+        relation = side.planned if column.after else side.released
         kind = relation.columns.get(column.after or column.before or "")
         tag = self.deployment.catalog.tags.get(each.slug)
         ranked = tag is not None and isinstance(tag.definition, RankTag)
         if kind not in (DataType.TEXT, DataType.BOOLEAN) and not ranked:
             return None
-        return self.sides.moves(column) if self.effects[each.slug].differ else []
+        return side.moves(column) if self.effects[each.slug].differ else []
 
     def _explain(self, examples: Mapping[str, list[dict[str, Any]]]) -> None:
         """Add to examples of rules why each customer had the old value and gets the new one."""
@@ -191,17 +216,20 @@ class Plan:
                 )
                 if isinstance(made_by, RuleTag):
                     old[each.slug] = made_by
-        rules = old.keys() | new.keys()
-        customers = sorted({row["customer_id"] for slug in rules for row in examples[slug]})
-        rows = self.sides.rows(customers) if customers else {}
         for each in self.differences:
-            for example in examples[each.slug] if each.slug in rules else ():
-                released, planned_row = rows[example["customer_id"]]
+            if each.slug not in old and each.slug not in new:
+                continue
+            subject = self._subject(each.slug)
+            key, found = subject.key, examples[each.slug]
+            ids = [example[key] for example in found]
+            rows = self._sides[subject].rows(ids) if ids else {}
+            for example in found:
+                released, planned_row = rows[example[key]]
                 if each.slug in old and released.get(case_column(each.before or "")) is not None:
                     told = reason_of(each.before or "", old[each.slug], self.release.models)
                     example["because_before"] = told(released)
-                now = {**released, **planned_row}
                 if each.slug in new and planned_row.get(case_column(each.slug)) is not None:
+                    now = {**released, **planned_row}
                     example["because"] = reason_of(each.slug, new[each.slug], {})(now)
 
     def _seconds(self) -> dict[str, float | None]:

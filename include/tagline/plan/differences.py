@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tagline.catalog import Catalog, Tag
 from tagline.definitions.tag import ModelTag, TagDefinition
+from tagline.definitions.types import DataType
 from tagline.expressions import Scope, parse_condition
 from tagline.registry.schema import Release
-from tagline.serve.released import tag_columns
+from tagline.serve.released import subject_of, tag_columns
+from tagline.subjects import SUBJECTS
 
 if TYPE_CHECKING:
     from tagline.registry import Registry
@@ -42,7 +44,7 @@ def differences(catalog: Catalog, registry: Registry, release: Release) -> list[
     In the order of dependencies; removed tags come last. An empty list: the next release as of
     the same instant, of the same rows, has the same values.
     """
-    columns = tag_columns(release)
+    columns = released_columns(release)
     gone = {slug: entry for slug, entry in release.tags.items() if slug not in catalog.tags}
     found: dict[str, Difference] = {}
     for slug, tag in _in_order(catalog):
@@ -65,6 +67,15 @@ def differences(catalog: Catalog, registry: Registry, release: Release) -> list[
             before = slug if slug in columns else None
             found[slug] = Difference(slug, "removed", (reason,), before, entry["version"])
     return list(found.values())
+
+
+def released_columns(release: Release) -> dict[str, DataType]:
+    """The released tags that have values, of every subject."""
+    return {
+        slug: kind
+        for name in release.files
+        for slug, kind in tag_columns(release, SUBJECTS[name]).items()
+    }
 
 
 def reads_of(catalog: Catalog, tag: Tag) -> tuple[str, ...]:
@@ -133,7 +144,8 @@ class _Comparison:
     def difference(self, found: Mapping[str, Difference]) -> Difference | None:
         """What became of the tag, given what was found of those that it reads."""
         slug, before = self.tag.slug, self.entry["version"]
-        column = slug if slug in tag_columns(self.release) else None
+        same = subject_of(self.entry) is self.tag.subject
+        column = slug if same and slug in released_columns(self.release) else None
         read = [other for other in reads_of(self.catalog, self.tag) if other in found]
         moving = [other for other in read if found[other].how != "renamed"]
         own, certain = self._own(before, read)
@@ -149,6 +161,9 @@ class _Comparison:
         """What is different about the tag itself, and whether that is certain."""
         why: list[str] = []
         certain = True
+        was = subject_of(self.entry)
+        if was is not self.tag.subject:
+            why.append(f"of each {self.tag.subject.name}, was of each {was.name}")
         if before is None:
             known = {version.version for version, _ in self.registry.tag_versions(self.tag.slug)}
             if self.tag.version not in known:
@@ -156,7 +171,9 @@ class _Comparison:
         elif before != self.tag.version:
             why += self._fields(self.registry.definition_of(self.tag.slug, before))
             if not why and not read:
-                why.append(f"the SQL of table {self.tag.table}" if self.tag.table else "its model")
+                why.append(
+                    f"what table {self.tag.table} is made by" if self.tag.table else "its model"
+                )
         if before is not None and self.tag.standards:
             now = self.catalog.standards_of(self.tag, self.release.as_of)
             then = self.entry.get("standards")

@@ -8,9 +8,11 @@ from typing import Any
 
 from tagline.definitions import DataType
 from tagline.engines import Engine, Relation, identifier, literal
+from tagline.subjects import Subject
 
 EXAMPLES = 10
 MOVES = 30
+EXPORTED = ("tag", "subject", "id", "effect", "before", "after")
 KINDS = ("gains", "loses", "changes")
 _NUMBERS = {DataType.INTEGER, DataType.NUMBER}
 
@@ -45,16 +47,22 @@ class Effect:
 
 @dataclass(frozen=True)
 class Sides:
-    """The release and the plan, to be joined by customer."""
+    """The release and the plan of one subject, to be joined by its key."""
 
     engine: Engine
+    subject: Subject
     released: Relation
     planned: Relation
+
+    @property
+    def _joined(self) -> str:
+        key, prefix = self.subject.key, self.subject.prefix
+        return f"{prefix}planned AS a FULL JOIN {prefix}released AS b ON a.{key} = b.{key}"
 
     def population(self) -> int:
         """The customers of the plan."""
         sql = "SELECT count(*) AS n FROM planned"
-        only = {"planned": Relation(self.planned.files, {"customer_id": DataType.TEXT})}
+        only = {"planned": Relation(self.planned.files, {self.subject.key: DataType.TEXT})}
         return int(self.engine.fetch(sql, only).to_pylist()[0]["n"])
 
     def effects(self, tags: Sequence[Compared]) -> dict[str, Effect]:
@@ -72,7 +80,7 @@ class Sides:
                 ("after", f"{new} IS NOT NULL"),
             ):
                 asked.append(f"count(CASE WHEN {condition} THEN 1 END) AS {name}_{number}")
-        (row,) = self._fetch(f"SELECT {', '.join(asked)} FROM {JOINED}", tags)
+        (row,) = self._fetch(f"SELECT {', '.join(asked)} FROM {self._joined}", tags)
         return {
             tag.slug: Effect(
                 *(row[f"{name}_{number}"] for name in (*KINDS, "before", "after")),
@@ -84,51 +92,44 @@ class Sides:
         """How many customers go from which value to which, the most frequent first."""
         old, new, differs = self._values(tag)
         return self._fetch(
-            f"SELECT {old} AS before, {new} AS after, count(*) AS customers FROM {JOINED} "
+            f"SELECT {old} AS before, {new} AS after, count(*) AS customers FROM {self._joined} "
             f"WHERE {differs} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT {MOVES}",
             [tag],
         )
 
     def examples(self, tag: Compared) -> list[dict[str, Any]]:
         """Some customers whose value differs, of each kind of difference where there are any."""
+        key = self.subject.key
         return self._fetch(
-            "SELECT customer_id, effect, before, after FROM (SELECT *, row_number() OVER ("
-            f"PARTITION BY effect ORDER BY customer_id) AS nth FROM ({self._differing(tag)})) "
+            f"SELECT {key}, effect, before, after FROM (SELECT *, row_number() OVER ("
+            f"PARTITION BY effect ORDER BY {key}) AS nth FROM ({self._differing(tag)})) "
             f"ORDER BY nth, effect LIMIT {EXAMPLES}",
             [tag],
         )
 
     def ids(self, tag: Compared) -> list[str]:
         """All customers whose value differs, in order of their ids."""
-        sql = f"SELECT customer_id FROM ({self._differing(tag)}) ORDER BY 1"
-        return [row["customer_id"] for row in self._fetch(sql, [tag])]
+        sql = f"SELECT {self.subject.key} AS id FROM ({self._differing(tag)}) ORDER BY 1"
+        return [row["id"] for row in self._fetch(sql, [tag])]
 
-    def export(self, tags: Sequence[Compared], path: str) -> int:
-        """Write every difference as a Parquet row; how many there are.
-
-        Columns: tag, customer_id, effect (gains, loses, changes), and the two values as texts.
-        """
+    def listed(self, tags: Sequence[Compared]) -> tuple[list[str], dict[str, Relation]]:
+        """SQL of the rows of an export for each tag, with the relations that it reads."""
         parts = [
-            f"SELECT {literal(tag.slug)} AS tag, customer_id, effect, CAST(before AS VARCHAR) "
-            f"AS before, CAST(after AS VARCHAR) AS after FROM ({self._differing(tag)})"
+            f"SELECT {literal(tag.slug)} AS tag, {literal(self.subject.name)} AS subject, "
+            f"{self.subject.key} AS id, effect, CAST(before AS VARCHAR) AS before, "
+            f"CAST(after AS VARCHAR) AS after FROM ({self._differing(tag)})"
             for tag in tags
-        ] or [
-            "SELECT '' AS tag, customer_id, '' AS effect, '' AS before, '' AS after "
-            "FROM planned WHERE false"
         ]
-        sql = f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY tag, customer_id"
-        return self.engine.write(sql, self._relations(tags), path)
+        return parts, self._relations(tags)
 
-    def rows(self, customers: Sequence[str]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    def rows(self, ids: Sequence[str]) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         """Whole rows of some customers, released and planned; empty where one has none."""
-        named = ", ".join(map(literal, customers)) or "NULL"
-        found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-            customer: ({}, {}) for customer in customers
-        }
+        key, named = self.subject.key, ", ".join(map(literal, ids)) or "NULL"
+        found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {each: ({}, {}) for each in ids}
         for number, side in enumerate((self.released, self.planned)):
-            sql = f"SELECT * FROM side WHERE customer_id IN ({named})"
+            sql = f"SELECT * FROM side WHERE {key} IN ({named})"
             for row in self.engine.fetch(sql, {"side": side}).to_pylist():
-                found[row["customer_id"]][number].update(row)
+                found[row[key]][number].update(row)
         return found
 
     def _values(self, tag: Compared) -> tuple[str, str, str]:
@@ -151,10 +152,11 @@ class Sides:
 
     def _differing(self, tag: Compared) -> str:
         old, new, differs = self._values(tag)
+        key = self.subject.key
         return (
-            f"SELECT coalesce(a.customer_id, b.customer_id) AS customer_id, {old} AS before, "
+            f"SELECT coalesce(a.{key}, b.{key}) AS {key}, {old} AS before, "
             f"{new} AS after, CASE WHEN {old} IS NULL THEN 'gains' WHEN {new} IS NULL "
-            f"THEN 'loses' ELSE 'changes' END AS effect FROM {JOINED} WHERE {differs}"
+            f"THEN 'loses' ELSE 'changes' END AS effect FROM {self._joined} WHERE {differs}"
         )
 
     def _fetch(self, sql: str, tags: Sequence[Compared]) -> list[dict[str, Any]]:
@@ -165,18 +167,31 @@ class Sides:
         before = {tag.before for tag in tags if tag.before is not None}
         after = {tag.after for tag in tags if tag.after is not None}
         return {
-            "released": _narrowed(self.released, before),
-            "planned": _narrowed(self.planned, after),
+            f"{self.subject.prefix}released": self._narrowed(self.released, before),
+            f"{self.subject.prefix}planned": self._narrowed(self.planned, after),
         }
 
+    def _narrowed(self, relation: Relation, names: set[str]) -> Relation:
+        columns: Mapping[str, DataType] = {
+            name: kind
+            for name, kind in relation.columns.items()
+            if name in names or name == self.subject.key
+        }
+        return Relation(relation.files, columns)
 
-JOINED = "planned AS a FULL JOIN released AS b ON a.customer_id = b.customer_id"
 
+def export(engine: Engine, sides: Sequence[tuple[Sides, Sequence[Compared]]], path: str) -> int:
+    """Write every difference as a Parquet row; how many there are.
 
-def _narrowed(relation: Relation, names: set[str]) -> Relation:
-    columns: Mapping[str, DataType] = {
-        name: kind
-        for name, kind in relation.columns.items()
-        if name in names or name == "customer_id"
-    }
-    return Relation(relation.files, columns)
+    Columns: tag, subject, id (such as the customer's), effect (gains, loses, changes), and the
+    values before and after as texts.
+    """
+    parts: list[str] = []
+    relations: dict[str, Relation] = {}
+    for side, tags in sides:
+        more, read = side.listed(tags)
+        parts += more
+        relations |= read
+    nothing = ", ".join(f"'' AS {name}" for name in EXPORTED)
+    union = " UNION ALL ".join(parts or [f"SELECT {nothing} WHERE false"])
+    return engine.write(f"SELECT * FROM ({union}) ORDER BY tag, id", relations, path)
