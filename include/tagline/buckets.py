@@ -140,7 +140,7 @@ def compute_bucket(
     path = candidate_file(deployment, run_id, f"bucket-{bucket}")
     with scratch_folder(deployment.settings, f"bucket-{bucket}") as scratch:
         relations = _Inputs(deployment, plan, compiled, as_of, bucket, scratch).relations()
-        rows = deployment.engine.write(compiled.sql, relations, path)
+        rows = deployment.tag_engine.write(compiled.sql, relations, path)
     made = Bucket(plan.id, bucket, path, rows, round(time.perf_counter() - started, 3))
     with deployment.registry.lock(f"buckets:{run_id}"):
         kept = deployment.registry.stage(run_id, STAGE)
@@ -171,7 +171,7 @@ def join_buckets(
     path = candidate_file(deployment, run_id, "computed")
     relations = released_before(deployment, compiled, as_of)
     relations["ground"] = Relation(files, ground.columns)
-    rows = deployment.engine.write(compiled.sql, relations, path)
+    rows = deployment.tag_engine.write(compiled.sql, relations, path)
     columns = compiled.columns
     return save_computed(deployment, run_id, as_of, path, rows, columns, plan.others, started)
 

@@ -48,10 +48,16 @@ opportunities_rows AS NOT MATERIALIZED (
 ),
 machine_machine_days_statistics AS NOT MATERIALIZED (
   SELECT
-    r.machine_id,
-    CAST(SUM(CAST("r"."hours" AS DECIMAL(38, 6))) FILTER(WHERE r."ended_at" >= CAST('2026-01-30 00:00:00+00:00' AS TIMESTAMPTZ)) AS DOUBLE) AS "machine_hours_30d"
-  FROM machine_days_rows AS r
-  GROUP BY r.machine_id
+    r.subject_key AS machine_id,
+    CAST(SUM(CAST("r"."hours" AS DECIMAL(38, 6))) AS DOUBLE) AS "machine_hours_30d"
+  FROM (
+    SELECT
+      r.machine_id AS subject_key,
+      "r"."hours" AS "hours"
+    FROM machine_days_rows AS r
+    WHERE r."ended_at" >= CAST('2026-01-30 00:00:00+00:00' AS TIMESTAMPTZ)
+  ) AS r
+  GROUP BY r.subject_key
 ),
 machine_wide_0 AS MATERIALIZED (
   SELECT
@@ -100,14 +106,21 @@ machines_by_owner AS NOT MATERIALIZED (
 ),
 machine_days_machines_by_owner_statistics AS NOT MATERIALIZED (
   SELECT
-    machines_by_owner.customer_id,
-    SUM("r"."fault_count") FILTER(WHERE r."ended_at" >= CAST('2026-01-30 00:00:00+00:00' AS TIMESTAMPTZ) AND "machine"."model" <> 'M3') AS "owned_faults_30d",
+    r.subject_key AS customer_id,
+    SUM(CASE WHEN r.condition_1 THEN "r"."fault_count" END) AS "owned_faults_30d",
     CAST(SUM(CAST("r"."hours" AS DECIMAL(38, 6))) AS DOUBLE) AS "owned_hours_total"
-  FROM machine_days_rows AS r
+  FROM (
+    SELECT
+      machines_by_owner.customer_id AS subject_key,
+      "r"."fault_count" AS "fault_count",
+      "r"."hours" AS "hours",
+      r."ended_at" >= CAST('2026-01-30 00:00:00+00:00' AS TIMESTAMPTZ) AND "machine"."model" <> 'M3' AS condition_1
+    FROM machine_days_rows AS r
   JOIN machines_by_owner ON machines_by_owner."machine_id" = r."machine_id"
     AND machines_by_owner.valid_at <= r."ended_at" AND r."ended_at" < machines_by_owner.until_at
   LEFT JOIN machines_rows AS "machine" ON "machine"."machine_id" = r."machine_id"
-  GROUP BY machines_by_owner.customer_id
+  ) AS r
+  GROUP BY r.subject_key
 ),
 owned_site_groups AS NOT MATERIALIZED (
   SELECT machines_by_owner.customer_id, "r"."site" AS label, CAST(SUM(CAST("r"."hours" AS DECIMAL(38, 6))) AS DOUBLE) AS score
@@ -130,20 +143,33 @@ owned_site_pick AS NOT MATERIALIZED (
 ),
 machines_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
-    MAX("machine_tags"."machine_hours_30d") FILTER(WHERE "r"."model" <> 'M3') AS "best_machine_hours",
-    COUNT(*) FILTER(WHERE "machine_tags"."is_idle") AS "idle_machine_count"
-  FROM machines_rows AS r
+    r.subject_key AS customer_id,
+    MAX(CASE WHEN r.condition_1 THEN "r"."machine_hours_30d" END) AS "best_machine_hours",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "idle_machine_count"
+  FROM (
+    SELECT
+      r.customer_id AS subject_key,
+      "machine_tags"."machine_hours_30d" AS "machine_hours_30d",
+      "r"."model" <> 'M3' AS condition_1,
+      "machine_tags"."is_idle" AS condition_2
+    FROM machines_rows AS r
   LEFT JOIN machine_wide_1 AS machine_tags ON machine_tags.machine_id = r.machine_id
-  GROUP BY r.customer_id
+  ) AS r
+  GROUP BY r.subject_key
 ),
 opportunities_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
-    CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE "opportunity_tags"."is_stale") AS DOUBLE) AS "stale_amount"
-  FROM opportunities_rows AS r
+    r.subject_key AS customer_id,
+    CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) AS DOUBLE) AS "stale_amount"
+  FROM (
+    SELECT
+      r.customer_id AS subject_key,
+      "r"."amount" AS "amount"
+    FROM opportunities_rows AS r
   LEFT JOIN opportunity_wide_1 AS opportunity_tags ON opportunity_tags.opportunity_id = r.opportunity_id
-  GROUP BY r.customer_id
+    WHERE "opportunity_tags"."is_stale"
+  ) AS r
+  GROUP BY r.subject_key
 ),
 labels_by_annotator AS NOT MATERIALIZED (
   SELECT r.customer_id, r.label_set, r.value, ROW_NUMBER() OVER (

@@ -22,11 +22,18 @@ machines_rows AS NOT MATERIALIZED (
 ),
 machine_machine_days_statistics AS NOT MATERIALIZED (
   SELECT
-    r.machine_id,
+    r.subject_key AS machine_id,
     SUM("r"."fault_count") AS "machine_fault_count",
-    CAST(SUM(CAST("r"."hours" AS DECIMAL(38, 6))) FILTER(WHERE r."ended_at" >= CAST('2026-01-30 00:00:00+00:00' AS TIMESTAMPTZ)) AS DOUBLE) AS "machine_hours_30d"
-  FROM machine_days_rows AS r
-  GROUP BY r.machine_id
+    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."hours" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "machine_hours_30d"
+  FROM (
+    SELECT
+      r.machine_id AS subject_key,
+      "r"."fault_count" AS "fault_count",
+      "r"."hours" AS "hours",
+      r."ended_at" >= CAST('2026-01-30 00:00:00+00:00' AS TIMESTAMPTZ) AS condition_1
+    FROM machine_days_rows AS r
+  ) AS r
+  GROUP BY r.subject_key
 ),
 main_site_groups AS NOT MATERIALIZED (
   SELECT r.machine_id, "r"."site" AS label, CAST(SUM(CAST("r"."hours" AS DECIMAL(38, 6))) AS DOUBLE) AS score

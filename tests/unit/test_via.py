@@ -79,7 +79,7 @@ def test_the_sql_of_each_subject_is_the_golden_file(catalog: Catalog, subject: s
 def test_all_statistics_with_one_via_are_one_scan_whatever_their_window(catalog: Catalog) -> None:
     sql = compile_tags(catalog, AS_OF, ["owned_hours_total", "owned_faults_30d"]).sql
     assert sql.count("FROM machine_days AS r") == sql.count("FROM machine_days_rows AS r") == 1
-    assert sql.count("GROUP BY machines_by_owner.customer_id") == 1
+    assert sql.count("GROUP BY r.subject_key") == 1
     assert "ASOF" not in sql
 
 
@@ -128,7 +128,7 @@ EVENTS = st.lists(st.tuples(MACHINES, HOURS, st.integers(1, 40)), min_size=1, ma
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(versions=VERSIONS, events=EVENTS, known=st.none() | st.integers(-24 * 20, 24 * 20))
 def test_values_are_those_of_plain_python_as_known_then_whatever_comes_later(
     catalog: Catalog, engine: Engine, versions: Any, events: Any, known: int | None

@@ -37,7 +37,7 @@ def check(
 ) -> None:
     """Validate every definition of the project; list all faults with file and line."""
     from tagline.bindings import bind_sql
-    from tagline.engines import open_engine
+    from tagline.engines.duckdb import local_engine
 
     faults: list[Fault] = []
     counts: dict[str, int] = {}
@@ -50,7 +50,7 @@ def check(
             "unavailable": len(catalog.unavailable),
             "models": len(catalog.models),
         }
-        engine = open_engine(settings(context))
+        engine = local_engine(settings(context))
         faults.extend(bind_sql(catalog, engine))
         if examples:
             from tagline.examples import run_examples

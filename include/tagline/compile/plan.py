@@ -374,14 +374,14 @@ def _assemble(
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
     text = _with({**rows.ctes(), **ctes}, select)
-    apart = frozenset(stored) - rows.whole
+    by_customer = frozenset(stored) - rows.whole
     return Compiled(
         sql=text,
         tables=stored,
         superseded=superseded,
         columns=columns,
         previous=previous,
-        by_customer=apart,
+        by_customer=by_customer,
         since=rows.pruned(),
         scans=dict(rows.scans),
         derived=tuple(sorted(rows.derived)),

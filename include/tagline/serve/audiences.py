@@ -14,7 +14,7 @@ from tagline.expressions import Scope, audiences_in, names_in, parse_condition
 from tagline.expressions.membership import AUDIENCE
 from tagline.registry.schema import Release
 from tagline.serve.exports import check_target, tags_sql
-from tagline.serve.released import relation_of, tag_columns, wanted_release
+from tagline.serve.released import relation_of, subject_of, tag_columns, wanted_release
 from tagline.subjects import CUSTOMER, Subject
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def condition_sql(
     columns = tag_columns(release, subject)
     for slug in sorted(names_in(expression, saved) - columns.keys() - {"as_of"}):
         reader = _reader(expression, saved, slug)
-        reason = _absence(catalog, release, slug)
+        reason = _absence(catalog, release, slug, subject)
         if reader is None and reason is None:
             continue  # no tag's name: the typing below says which one is close
         raise ExpressionError(
@@ -144,9 +144,14 @@ def _reader(expression: str, saved: Mapping[str, str], slug: str) -> str | None:
     return None
 
 
-def _absence(catalog: Catalog, release: Release, slug: str) -> str | None:
+def _absence(catalog: Catalog, release: Release, slug: str, subject: Subject) -> str | None:
     """Why a release has no values of a tag, None for a name that is no tag's."""
     entry = release.tags.get(slug)
+    if entry is not None and subject_of(entry) is not subject:
+        other = subject_of(entry)
+        return (
+            f"it is a tag of each {other.name}; ask for {other.table} with --subject {other.name}"
+        )
     if entry is not None:
         return str(entry.get("reason") or "it has no values")
     if slug in catalog.tags:
