@@ -82,7 +82,7 @@ def deliver(folder: Path, sizes: Sizes, say: Callable[[str], None] = print) -> N
     scratch = folder / "unfinished.parquet"
     with duckdb.connect() as connection:
         connection.execute("SET preserve_insertion_order = false; SET TimeZone = 'UTC'")
-        _write(connection, _customers_sql(sizes), folder / "customers.parquet", scratch)
+        _write(connection, customers_sql(sizes), folder / "customers.parquet", scratch)
         for number in range(sizes.days):
             if number % 100 == 0:
                 say(f"delivering {sizes.events:,} orders: day {number} of {sizes.days}")
@@ -111,7 +111,8 @@ def orders_sql(sizes: Sizes, number: int) -> str:
     return " UNION ALL ".join(selects)
 
 
-def _customers_sql(sizes: Sizes) -> str:
+def customers_sql(sizes: Sizes) -> str:
+    """A SELECT of the customers."""
     return _CUSTOMERS.format(start=FIRST_DAY, seed=sizes.seed, customers=sizes.customers)
 
 

@@ -140,7 +140,7 @@ def compute_bucket(
     path = candidate_file(deployment, run_id, f"bucket-{bucket}")
     with scratch_folder(deployment.settings, f"bucket-{bucket}") as scratch:
         relations = _Inputs(deployment, plan, compiled, as_of, bucket, scratch).relations()
-        rows = deployment.engine.write(compiled.sql, relations, path)
+        rows = deployment.tag_engine.write(compiled.sql, relations, path)
     made = Bucket(plan.id, bucket, path, rows, round(time.perf_counter() - started, 3))
     with deployment.registry.lock(f"buckets:{run_id}"):
         kept = deployment.registry.stage(run_id, STAGE)
@@ -171,7 +171,7 @@ def join_buckets(
     path = candidate_file(deployment, run_id, "computed")
     relations = released_before(deployment, compiled, as_of)
     relations["ground"] = Relation(files, ground.columns)
-    rows = deployment.engine.write(compiled.sql, relations, path)
+    rows = deployment.tag_engine.write(compiled.sql, relations, path)
     columns = compiled.columns
     return save_computed(deployment, run_id, as_of, path, rows, columns, plan.others, started)
 
@@ -205,14 +205,14 @@ class _Inputs:
         return found
 
     def _stored(self, name: str, types: Mapping[str, DataType]) -> Relation:
-        before = ("valid_at", self.as_of)
+        bounds = {"before": ("valid_at", self.as_of), "after": self.compiled.since.get(name)}
         customer = self.deployment.catalog.tables[name].customer
         if self.plan.whole or name not in self.compiled.by_customer:
-            return self.files(name, types, before=before)
+            return self.files(name, types, **bounds)
         if self.plan.homes is None:
-            return self.files(name, types, before=before, equal=(BUCKET, self.bucket))
+            return self.files(name, types, **bounds, equal=(BUCKET, self.bucket))
         if customer == "customer_id":
-            whole = self.files(name, types, before=before)
+            whole = self.files(name, types, **bounds)
             homes = Relation((self.plan.homes,), _HOME)
             return self._picked(
                 name,
@@ -221,10 +221,10 @@ class _Inputs:
                 f"(SELECT h.customer_id FROM homes AS h WHERE h.bucket = {self.bucket})",
             )
         if self.bucket < self.deployment.settings.customer_buckets:
-            return self.files(name, types, before=before, equal=(BUCKET, self.bucket))
+            return self.files(name, types, **bounds, equal=(BUCKET, self.bucket))
         assert self.plan.keys is not None and customer is not None
         relations = {
-            "stored": self.files(name, types, before=before),
+            "stored": self.files(name, types, **bounds),
             "homes": Relation((self.plan.homes,), _HOME),
             "keys": Relation((self.plan.keys,), _KEY),
         }

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from tagline import quarantine
 from tagline.cleanings import CleanReport, commit, finish_last, lay_out, remember, save
+from tagline.compaction import compact
 from tagline.delivered import Delivered, deliver_rows
 from tagline.errors import QuarantineLimitExceeded, TaglineError, UnknownName
 from tagline.loads import interval_of, loads_of, merged
@@ -77,6 +78,7 @@ def clean_table(deployment: Deployment, table: str, run_id: str, at: datetime) -
         lay_out(deployment, table)
         for source in deployment.catalog.feeds(table):
             _Cleaning(deployment, table, source, run_id, at).run()
+        compact(deployment.lake, deployment.engine, table, at)
 
 
 def clean_again(

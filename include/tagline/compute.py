@@ -52,7 +52,7 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
     remember_tags(deployment, at)
     compiled = compile_tags(deployment.catalog, as_of, changed=changed_tables(deployment))
     path = candidate_file(deployment, run_id, "computed")
-    rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+    rows = deployment.tag_engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
     others = compute_others(deployment, run_id, as_of)
     return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, others, started)
 
@@ -138,7 +138,7 @@ def finish_candidate(
             },
         )
     found |= released_before(deployment, compiled, as_of)
-    return deployment.engine.write(compiled.sql, found, target)
+    return deployment.tag_engine.write(compiled.sql, found, target)
 
 
 def feature_table(
@@ -149,14 +149,14 @@ def feature_table(
         deployment.catalog, as_of, slugs, known_at, changed=changed_tables(deployment)
     )
     found = relations(deployment, compiled, as_of)
-    return deployment.engine.fetch(compiled.sql, found).select(["customer_id", *slugs])
+    return deployment.tag_engine.fetch(compiled.sql, found).select(["customer_id", *slugs])
 
 
 def label_table(deployment: Deployment, model: ModelDefinition, as_of: datetime) -> pyarrow.Table:
     """customer_id and label of every customer that the model's label query names."""
     compiled = compile_label(deployment.catalog, model, as_of)
     horizon_end = as_of + 2 * model.horizon  # only prunes files; the query bounds the instants
-    return deployment.engine.fetch(compiled.sql, relations(deployment, compiled, horizon_end))
+    return deployment.tag_engine.fetch(compiled.sql, relations(deployment, compiled, horizon_end))
 
 
 def changed_tables(deployment: Deployment) -> frozenset[str]:
@@ -175,10 +175,24 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
     found: dict[str, Relation] = {}
     for name, columns in compiled.tables.items():
         types = column_types(catalog, name, columns)
-        found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
+        found[name] = deployment.lake.relation(
+            f"clean.{name}", types, before=("valid_at", before), after=compiled.since.get(name)
+        )
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
     return found | released_before(deployment, compiled, before)
+
+
+def files_read(
+    deployment: Deployment, compiled: Compiled, before: datetime
+) -> dict[str, tuple[int, int]]:
+    """Per stored table, how many of its files a query reads, and how many there are."""
+    found = relations(deployment, compiled, before)
+    lake = deployment.lake
+    return {
+        name: (len(found[name].files), len(lake.relation(f"clean.{name}", {}).files))
+        for name in compiled.tables
+    }
 
 
 def released_before(

@@ -6,11 +6,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.conversions import from_bytes
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -36,6 +38,7 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+from pyiceberg.utils.datetime import micros_to_timestamptz
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from tagline import storage
@@ -63,6 +66,16 @@ def open_lake(settings: Settings) -> Lake:
 
     location = settings.lake_url or str(settings.home_path / "lake")
     return Lake(database_url(settings, "lake"), location)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A data file of a table, with the least instant that it has of a column."""
+
+    path: str
+    bytes: int
+    partition: str
+    lowest: datetime | None
 
 
 class Lake:
@@ -183,6 +196,48 @@ class Lake:
                     transaction.add_files(list(files), check_duplicate_files=False)
 
         self._retried(commit)
+
+    def files(self, table: str, column: str) -> list[StoredFile]:
+        """The table's files, with the least value that each has of a column of instants."""
+        with storage.explained(self.location):
+            found = self._find(table)
+            tasks = _tasks(found, AlwaysTrue()) if found else []
+        if found is None:
+            return []
+        field = found.schema().find_field(column)
+        stored = []
+        for task in tasks:
+            bound = (task.file.lower_bounds or {}).get(field.field_id)
+            lowest = from_bytes(field.field_type, bound) if bound is not None else None
+            stored.append(
+                StoredFile(
+                    path=_path(task),
+                    bytes=task.file.file_size_in_bytes,
+                    partition=str(task.file.partition),
+                    lowest=micros_to_timestamptz(lowest) if lowest is not None else None,
+                )
+            )
+        return stored
+
+    def exchange(self, table: str, old: Sequence[str], new: Sequence[str]) -> bool:
+        """In one commit, put files in the place of others that hold the same rows.
+
+        Changes nothing and says so where the table has not all of the `old` ones any more.
+        """
+
+        def commit() -> bool:
+            found = self._load(table)
+            present = {_path(task): task.file for task in _tasks(found, AlwaysTrue())}
+            if not set(old) <= set(present):
+                return False
+            with found.transaction() as transaction:
+                with transaction.update_snapshot().overwrite() as snapshot:
+                    for path in old:
+                        snapshot.delete_data_file(present[path])
+                transaction.add_files(list(new), check_duplicate_files=False)
+            return True
+
+        return self._retried(commit)
 
     def follow(
         self, table: str, files: Iterable[str], properties: Mapping[str, str] | None = None

@@ -25,7 +25,9 @@ def compute_others(
         changed = changed_tables(deployment)
         compiled = compile_tags(deployment.catalog, as_of, changed=changed, subject=subject)
         path = candidate_file(deployment, run_id, f"computed-{subject.table}")
-        rows = deployment.engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+        rows = deployment.tag_engine.write(
+            compiled.sql, relations(deployment, compiled, as_of), path
+        )
         made[subject.name] = {"path": path, "rows": rows}
     return made
 

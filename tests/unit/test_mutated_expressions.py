@@ -10,19 +10,22 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 from sqlglot import exp
 from tests.mutations import Mutator
+from tests.worlds import Worlds, write_state
 
 from tagline.catalog import Catalog, load_catalog
+from tagline.compile import compile_tags
 from tagline.compile.instant import Moment, sql
 from tagline.definitions import DataType, RuleTag
-from tagline.engines import identifier
+from tagline.engines import identifier, open_engine
 from tagline.errors import TaglineError
 from tagline.expressions import (
     Expression,
@@ -33,7 +36,7 @@ from tagline.expressions import (
     parse_value,
 )
 from tagline.meaning import table_scope
-from tagline.settings import PROJECT
+from tagline.settings import PROJECT, Settings
 
 MUTANTS = int(os.environ.get("TAGLINE_TEST_MUTANTS", "20000"))
 SEED = os.environ.get("TAGLINE_TEST_SEED", "1")
@@ -326,3 +329,99 @@ def test_a_mutated_expression_is_refused_or_is_pure_and_compiles(
     trial.judge()
     assert trial.made >= count * 0.99
     assert trial.accepted > count / 20  # the mutants are not all nonsense
+
+
+SCOPE = Scope(
+    {
+        "amount": DataType.NUMBER,
+        "count": DataType.INTEGER,
+        "status": DataType.TEXT,
+        "ordered_at": DataType.TIMESTAMP,
+        "is_vip": DataType.BOOLEAN,
+        "tags": DataType.TEXT_LIST,
+        "as_of": DataType.TIMESTAMP,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [  # each was found by a mutant, and went through or crashed the check
+        ("date_diff(left('day', random()), ordered_at, as_of)", "write the date part as a text"),
+        ("concat_ws(status, 'a')", "unknown function 'concat_ws'"),
+        ("rtrim(status)", "unknown function 'rtrim'. Did you mean 'trim'?"),
+        ("amount > 1 = is_vip", "put brackets around each comparison"),
+        ("status in ()", "the list of 'in' is empty"),
+        ("round(amount, 0.5)", "0.5 is number, where integer is needed"),
+        ("round(amount, count)", "write the decimals as a number"),
+        ("substr(status, 1.5)", "1.5 is number, where integer is needed"),
+        ("nullif(status, 1)", "compares text with integer"),
+        ("cast(tags as date)", "tags is list of text, where date or text or timestamp is needed"),
+        ("cast(is_vip as date)", "is_vip is boolean, where date or text or timestamp is needed"),
+        ("count + 99999999999999999999", "too large for an integer"),
+        ("amount < 1e999", "too large for a number"),
+        ("amount < 3e", "'3e' is not a number"),
+        ("{'a':{,:{'a': 1}}}", "is not an expression"),
+        ("amount; drop table orders", "remove the semicolon"),
+    ],
+)
+def test_what_a_mutant_got_through_is_refused(text: str, said: str) -> None:
+    with pytest.raises(TaglineError, match=re.escape(said)):
+        parse_value(text, SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("count(status, random())", "RANDOM() is not allowed in COUNT(status, RANDOM())"),
+        ("count()", "write count(*)"),
+        ("quantile_cont(amount, amount)", "write the share as a number from 0 to 1"),
+        ("quantile_cont(amount, 2)", "write the share as a number from 0 to 1"),
+    ],
+)
+def test_what_a_mutated_aggregate_got_through_is_refused(text: str, said: str) -> None:
+    with pytest.raises(TaglineError, match=re.escape(said)):
+        parse_aggregate(text, SCOPE)
+
+
+def test_whole_division_of_numbers_is_a_number_as_the_engine_says() -> None:
+    assert parse_value("amount // 2", SCOPE).type is DataType.NUMBER
+    assert parse_value("count // 2", SCOPE).type is DataType.INTEGER
+
+
+def test_a_text_can_be_cast_to_a_timestamp() -> None:
+    assert parse_value("cast(status as timestamp)", SCOPE).type is DataType.TIMESTAMP
+
+
+def test_a_referenced_table_may_be_named_by_a_keyword(tmp_path: Path) -> None:
+    catalog = load_catalog(PROJECT / "include", "grocer")
+    tag = catalog.tags["department_count_total"]
+    scope = table_scope(catalog.world(), "order_lines")
+    value = parse_aggregate("count(distinct order.store_id)", scope)
+    changed = replace(tag, meaning=replace(tag.meaning, value=value))
+    catalog = replace(catalog, tags={**catalog.tags, tag.slug: changed})
+    query = compile_tags(catalog, AS_OF, [tag.slug])
+    state = write_state(Worlds(catalog, AS_OF), [], tmp_path / "state", lambda _: True)
+    relations = state.relations(catalog, query.tables, query.superseded)
+    assert open_engine(Settings(threads=1)).fetch(query.sql, relations).num_rows == 0
+
+
+def test_the_judge_of_purity_tells_the_impure() -> None:
+    with duckdb.connect() as connection:
+        assert impure(connection, "sum(a) / nullif(count(*), 0) + case when b then 1 end") is None
+        for text, said in {
+            "random()": "function random",
+            "1; select 2": "several statements",
+            "a from x": "not one plain select",
+            "a, b": "more than an expression",
+            "a where true": "more than an expression",
+            "(select 1)": "a SUBQUERY",
+            "sum(a) over ()": "a WINDOW",
+            "sum(a order by b)": "more than arguments",
+            "list_transform(a, x -> x)": "function list_transform",
+            "a[1]": "operator ARRAY_EXTRACT",
+            "cast(a as json)": "type json",
+            "cast('now' as timestamp)": "a text that is the clock",
+            "a +": "does not parse",
+        }.items():
+            assert said in (impure(connection, text) or ""), text

@@ -44,7 +44,7 @@ def schema(
             (folder / schema_file(each)).write_text(_text(schema_of(each)) + "\n", "utf-8")
         answer(f"{len(SHAPES)} schemas written to {folder}")
     else:
-        if kind not in SHAPES:
+        if kind is None or kind not in SHAPES:
             raise UnknownName("kind of file", str(kind), SHAPES)
         answer(_text(schema_of(kind)))
 

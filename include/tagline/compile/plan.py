@@ -44,7 +44,9 @@ class Compiled:
     `tables` are the stored tables with the columns read of each; `superseded` those whose
     superseded versions it reads; `columns` what it returns, in order; `previous` the columns
     that it reads of the release before, by subject; `by_customer` the stored tables of which a
-    customer's row needs no rows but that customer's own.
+    customer's row needs no rows but that customer's own; `since` the column and the instant
+    before which no event of a table is looked at; `scans` the statistics made in each scan;
+    `derived` the tables that are made in the query itself.
     """
 
     sql: str
@@ -53,6 +55,9 @@ class Compiled:
     columns: Mapping[str, DataType]
     previous: Mapping[str, Mapping[str, DataType]] = field(default_factory=dict)
     by_customer: frozenset[str] = frozenset()
+    since: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
+    scans: Mapping[str, int] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
 
 def compile_tags(
@@ -369,8 +374,18 @@ def _assemble(
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
     text = _with({**rows.ctes(), **ctes}, select)
-    apart = frozenset(stored) - rows.whole
-    return Compiled(text, stored, superseded, columns, previous, apart)
+    by_customer = frozenset(stored) - rows.whole
+    return Compiled(
+        sql=text,
+        tables=stored,
+        superseded=superseded,
+        columns=columns,
+        previous=previous,
+        by_customer=by_customer,
+        since=rows.pruned(),
+        scans=dict(rows.scans),
+        derived=tuple(sorted(rows.derived)),
+    )
 
 
 def _with(ctes: Mapping[str, str], select: str) -> str:

@@ -26,6 +26,7 @@ class Rows:
     changed: frozenset[str] | None = None
     columns: dict[str, set[str]] = field(default_factory=dict)  # table → columns read
     since: dict[str, datetime | None] = field(default_factory=dict)  # table → oldest event read
+    scans: dict[str, int] = field(default_factory=dict)  # query → the statistics that it makes
     derived: set[str] = field(default_factory=set)
     whole: set[str] = field(default_factory=set)
     kept: dict[str, set[str]] = field(default_factory=dict)  # read without a reader of their own
@@ -95,6 +96,15 @@ class Rows:
             if self._since(name):
                 wanted.add("since_at")
             found[name] = (*(c for c in table.columns if c in wanted), "valid_at", "loaded_at")
+        return found
+
+    def pruned(self) -> dict[str, tuple[str, datetime]]:
+        """Stored tables of which no event before an instant is looked at: column and instant."""
+        found = {}
+        for table, since in self.since.items():
+            event_at = self.moment.catalog.tables[table].event_at
+            if since and event_at and table not in (*self.kept, *self.moment.catalog.derived):
+                found[table] = (event_at, since)
         return found
 
     def reads_superseded(self, table: str) -> bool:

@@ -161,6 +161,7 @@ class TableStatistics:
     def _one_scan(self, tags: Sequence[Tag]) -> None:
         """All plain statistics: the values and conditions of each row, then one aggregate."""
         name = f"{self._name}_statistics"
+        self.rows.scans[name] = len(tags)
         windows = [cast(StatisticTag, tag.definition).window for tag in tags]
         source = self._from(
             [part for tag in tags for part in (tag.meaning.value, tag.meaning.where)], windows

@@ -44,12 +44,19 @@ class Engine(Protocol):
 
 
 def open_engine(settings: Settings) -> Engine:
-    """The engine that the settings name."""
+    """The engine that the settings name for computing tags."""
     if settings.engine == "duckdb":
         from tagline.engines.duckdb import local_engine
 
         return local_engine(settings)
-    raise WrongUsage(f"TAGLINE_ENGINE={settings.engine!r} is not an engine. Known: duckdb.")
+    if settings.engine.startswith(("spark://", "local[")):
+        from tagline.engines.spark import spark_engine
+
+        return spark_engine(settings)
+    raise WrongUsage(
+        f"TAGLINE_ENGINE={settings.engine!r} is not an engine. "
+        "Known: duckdb, spark://host:port (a cluster), local[*] (Spark in this process)."
+    )
 
 
 def identifier(name: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
+from sqlglot.tokens import TokenType
 
 from tagline.definitions.types import DataType
 from tagline.errors import ExpressionError, did_you_mean
@@ -16,6 +17,7 @@ from tagline.expressions.typing import Typer
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 60
+_DUCKDB = Dialect.get_or_raise("duckdb")
 
 
 @dataclass(frozen=True)
@@ -160,19 +162,24 @@ def _parse(text: str, scope: Scope, *, aggregates: bool) -> Expression:
     if _depth(tree) > MAX_DEPTH:
         raise ExpressionError(f"with its audiences, {text!r} is nested more than {MAX_DEPTH} deep")
     typer = Typer(scope.columns, _standard_type(scope), aggregates, scope.previous)
-    found = typer.type_of(tree)
+    found = typer.type_of_all(tree)
     used = (frozenset(each) for each in (typer.names, typer.standards, typer.previous))
     return Expression(text, tree, found, *used)
 
 
 def _tree(text: str) -> exp.Expr:
     try:
-        statements = sqlglot.parse(f"SELECT {text}", dialect="duckdb")
+        tokens = _DUCKDB.tokenize(f"SELECT {text}")
+        if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+            raise ExpressionError(f"{text!r} holds more than one expression; remove the semicolon")
+        statements = _DUCKDB.parser().parse(tokens, f"SELECT {text}")
     except (SqlglotError, RecursionError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else "too deeply nested"
         if reason.startswith("Required keyword"):  # sqlglot would name its own classes
             reason = "an operator lacks one of its sides; texts stand in single quotes"
         raise ExpressionError(f"{text!r} is not an expression: {reason}") from error
+    except (AttributeError, IndexError, KeyError, TypeError) as error:  # sqlglot's own slips
+        raise ExpressionError(f"{text!r} is not an expression") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Select):
         raise ExpressionError(f"{text!r} holds more than one expression; remove the semicolon")
     select = statements[0]
