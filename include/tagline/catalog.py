@@ -55,6 +55,13 @@ class Tag:
         return getattr(self.definition, "via", None) or ""
 
     @property
+    def standards(self) -> tuple[str, ...]:
+        """The standard values that its own expressions read."""
+        meaning = self.meaning
+        parts = (meaning.value, meaning.where, meaning.by, meaning.pick, *meaning.cases)
+        return tuple(sorted({name for part in parts if part for name in part.standards}))
+
+    @property
     def columns(self) -> Mapping[str, DataType]:
         """Its columns in a candidate: the value, and for a rule the case that held."""
         found = {self.slug: self.definition.type}
@@ -161,6 +168,10 @@ class Catalog:
             message = f"standard {name!r} has no value on {day}: add one dated from then or before"
             raise DefinitionError([Fault("standards.yaml", 1, message)])
         return max(held, key=lambda dated: dated.from_).value
+
+    def standards_of(self, tag: Tag, as_of: datetime) -> dict[str, bool | int | float | str]:
+        """The standard values that a tag's own expressions read, as they hold as of an instant."""
+        return {name: self.standard(name, as_of) for name in tag.standards}
 
     def world(self) -> World:
         """What an expression of this business may refer to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tagline.catalog import Catalog, load_catalog
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What every stage works with."""
+    """What every stage works with; `engine` runs the SQL of all but the tags, in this process."""
 
     settings: Settings
     catalog: Catalog
     registry: Registry
     lake: Lake
     engine: Engine
+
+    @cached_property
+    def tag_engine(self) -> Engine:
+        """What computes tags, features and labels: the engine that the settings name."""
+        from tagline.engines import open_engine
+
+        return self.engine if self.settings.engine == "duckdb" else open_engine(self.settings)
 
 
 @contextmanager
@@ -33,7 +41,7 @@ def open_deployment(settings: Settings | None = None) -> Iterator[Deployment]:
 
     Raises DefinitionError when a definition is faulty: nothing runs on faulty definitions.
     """
-    from tagline.engines import open_engine
+    from tagline.engines.duckdb import local_engine
     from tagline.lake import open_lake
     from tagline.registry import open_registry
 
@@ -42,6 +50,6 @@ def open_deployment(settings: Settings | None = None) -> Iterator[Deployment]:
     settings.home_path.mkdir(parents=True, exist_ok=True)
     registry = open_registry(settings)
     try:
-        yield Deployment(settings, catalog, registry, open_lake(settings), open_engine(settings))
+        yield Deployment(settings, catalog, registry, open_lake(settings), local_engine(settings))
     finally:
         registry.engine.dispose()

@@ -92,6 +92,12 @@ class LakeUnavailable(TaglineError):
     is_transient = True
 
 
+class EngineUnavailable(TaglineError):
+    """The cluster that computes the tags does not answer; the run may be retried."""
+
+    is_transient = True
+
+
 class QuarantineLimitExceeded(TaglineError):
     """Too large a share of rows was refused for one reason; nothing of the interval was kept."""
 

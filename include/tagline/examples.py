@@ -13,12 +13,14 @@ from typing import Any
 
 from tagline.catalog import Catalog, Tag, case_column
 from tagline.compile import Compiled, compile_over, compile_tags
+from tagline.compile.previous import previous_table
 from tagline.compute import column_types
 from tagline.definitions import DataType, ManualTag, RankTag, RuleTag
 from tagline.definitions.files import read_file
 from tagline.definitions.tag import Example
 from tagline.engines import Engine, Relation
 from tagline.errors import Fault, TaglineError
+from tagline.expressions import previous_name
 from tagline.meaning import PLACEHOLDER
 from tagline.references import holder_since
 from tagline.subjects import SUBJECTS
@@ -193,7 +195,17 @@ def _over_tags(
     types = {tag.subject.key: DataType.TEXT}
     types |= {slug: catalog.tags[slug].definition.type for slug in tag.reads}
     found = {"given": _relation(folder / "given.parquet", types, rows, catalog.zone)}
-    return _fetch(engine, compile_over(catalog, as_of, tag), found)
+    compiled = compile_over(catalog, as_of, tag)
+    for columns in compiled.previous.values():
+        before = {slug: given.get(previous_name(slug)) for slug in tag.meaning.previous}
+        key, name = tag.subject.key, previous_table(tag.subject)
+        found[name] = _relation(
+            folder / f"{name}.parquet",
+            columns,
+            [{key: row[key], **before} for row in rows],
+            catalog.zone,
+        )
+    return _fetch(engine, compiled, found)
 
 
 def _relation(

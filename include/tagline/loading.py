@@ -346,7 +346,7 @@ def _wanted(definition: BusinessDefinition, tags: Mapping[str, Tag]) -> set[str]
         slug = stack.pop()
         if slug not in wanted:
             wanted.add(slug)
-            stack.extend(tags[slug].reads)
+            stack.extend((*tags[slug].reads, *tags[slug].meaning.previous))
     return wanted
 
 

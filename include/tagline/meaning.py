@@ -39,6 +39,8 @@ from tagline.references import Holder, holder_of, holder_since
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_OVER_ROWS = (ExtractionTag, StatisticTag, ManualTag)
+_PREVIOUS = re.compile(r"previous\((\w+)\)")
 _ASSIGNABLE = {
     DataType.NUMBER: {DataType.INTEGER, DataType.NUMBER},
     DataType.INTEGER: {DataType.INTEGER},
@@ -52,6 +54,7 @@ class Meaning:
     """The parsed parts of a tag; which are set depends on its kind."""
 
     reads: tuple[str, ...] = ()  # tags
+    previous: tuple[str, ...] = ()  # tags whose value of the release before a rule reads
     value: Expression | None = None
     where: Expression | None = None
     via: Holder | None = None
@@ -241,15 +244,18 @@ class _Reader:
         return Meaning(reads=tuple(slug for slug in (tag.of, tag.within) if slug))
 
     def rule(self, tag: RuleTag) -> Meaning:
-        scope = Scope({**self.world.tag_types, "as_of": DataType.TIMESTAMP}, self.world.standards)
+        types = self.world.tag_types
+        scope = Scope({**types, "as_of": DataType.TIMESTAMP}, self.world.standards, types)
         reads: set[str] = set()
+        previous: set[str] = set()
         cases = []
         for index, case in enumerate(tag.cases):
             parsed = self.parse(("cases", index, "when"), case.when, scope, parse_condition)
             if parsed is not None:
                 cases.append(parsed)
                 reads |= parsed.names - {"as_of"}
-                for name in sorted(parsed.names - {"as_of"}):
+                previous |= parsed.previous
+                for name in sorted((parsed.names - {"as_of"}) | parsed.previous):
                     if said := self.foreign(name):
                         self.fault(("cases", index, "when"), said)
             self.fits(("cases", index, "value"), case.value, tag)
@@ -259,7 +265,7 @@ class _Reader:
         if len(cases) == len(tag.cases):
             for location, message in case_faults(cases, scope.columns, self.world.tag_values):
                 self.fault(location, message)
-        return Meaning(reads=tuple(sorted(reads)), cases=tuple(cases))
+        return Meaning(tuple(sorted(reads)), tuple(sorted(previous)), cases=tuple(cases))
 
     def model(self, tag: ModelTag) -> Meaning:
         if self.subject is not CUSTOMER:
@@ -318,11 +324,13 @@ class _Reader:
     def common(self, tag: TagDefinition) -> None:
         if tag.values is not None and tag.type not in (DataType.TEXT, DataType.TEXT_LIST):
             self.fault(("values",), "only a text tag has values")
-        if isinstance(tag, ExtractionTag | StatisticTag | ManualTag):
+        values = tag.values or ()
+        for each in sorted({each for each in values if values.count(each) > 1}):
+            self.fault(("values",), f"values: {each!r} is there more than once")
+        if isinstance(tag, _OVER_ROWS):
             self.fits(("empty",), tag.empty, tag)
         for index, example in enumerate(tag.examples):
-            over_rows = isinstance(tag, ExtractionTag | StatisticTag | ManualTag)
-            table = tag.table if over_rows else None
+            table = tag.table if isinstance(tag, _OVER_ROWS) else None
             needed, other = ("rows", "tags") if table else ("tags", "rows")
             if getattr(example, needed) is None or getattr(example, other) is not None:
                 self.fault(("examples", index), f"an example of a {tag_kind(tag)} has '{needed}'")
@@ -337,7 +345,8 @@ class _Reader:
                             place = ("examples", index, "rows", number, name)
                             self.fault(place, f"unknown column {name!r}.{close}")
             for name in example.tags or ():
-                self.known_tag(("examples", index, "tags", name), name)
+                read = _PREVIOUS.fullmatch(name)
+                self.known_tag(("examples", index, "tags", name), read[1] if read else name)
 
 
 def tag_kind(tag: TagDefinition) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from tagline.definitions.table import TableDefinition
+from tagline.definitions.table import Column, TableDefinition
 from tagline.definitions.types import DataType
 from tagline.errors import ExpressionError, did_you_mean
 
@@ -42,9 +42,8 @@ def holder_of(
     known = {
         f"{column.removesuffix('_id')}.{far}": Holder(column, shape.references or "", far)
         for column, shape in definition.columns.items()
-        if shape.references in tables and shape.references not in derived
-        for far, other in tables[shape.references].columns.items()
-        if other.type is DataType.TEXT and far not in tables[shape.references].key
+        for far, other in _stored_columns(shape.references, tables, derived).items()
+        if other.type is DataType.TEXT
     }
     if text not in known:
         advice = did_you_mean(text, known) or (
@@ -55,6 +54,16 @@ def holder_of(
         )
         raise ExpressionError(f"unknown holder {text!r}.{advice}")
     return known[text]
+
+
+def _stored_columns(
+    table: str | None, tables: Mapping[str, TableDefinition], derived: Container[str]
+) -> dict[str, Column]:
+    """The columns, but for the key, of a table whose versions are stored; none of any other."""
+    if table is None or table not in tables or table in derived:
+        return {}
+    shape = tables[table]
+    return {name: column for name, column in shape.columns.items() if name not in shape.key}
 
 
 def holder_since(via: str) -> str:

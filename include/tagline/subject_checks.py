@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tagline.definitions import DataType, ModelDefinition, TableDefinition
-from tagline.definitions.files import DefinitionFile
+from tagline.definitions.files import DefinitionFile, Location
 from tagline.errors import Fault
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
@@ -34,11 +34,14 @@ def check_model_subject(
     file: DefinitionFile, model: ModelDefinition, subjects: Mapping[str, Subject]
 ) -> list[Fault]:
     """A model reads customers' tags alone."""
-    named = [(("features", index), slug) for index, slug in enumerate(model.features)]
+    named: dict[Location, str] = {
+        ("features", index): slug for index, slug in enumerate(model.features)
+    }
+    named["rule", "tag"] = model.rule.tag
     return [
         file.fault(
             place, f"{slug} is a tag of each {subjects[slug].name}; a model reads customers'"
         )
-        for place, slug in [*named, (("rule", "tag"), model.rule.tag)]
+        for place, slug in named.items()
         if subjects.get(slug, CUSTOMER) is not CUSTOMER
     ]

@@ -16,6 +16,8 @@ from tagline.definitions.tag import ManualTag
 from tagline.judgements import COLUMNS
 from tagline.meaning import literal
 
+_NEWEST = "labels_by_annotator"
+
 
 @dataclass
 class Judged:
@@ -32,10 +34,10 @@ class Judged:
         definitions = {tag.slug: cast(ManualTag, tag.definition) for tag in tags}
         table = next(iter(definitions.values())).table
         key = self.moment.catalog.tables[table].key
-        source = self.rows.read(table, {*COLUMNS, *key})
+        source = self.rows.read(table, {*COLUMNS, *key}, by_customer=True)
         asked = ", ".join(sorted({_text(each.label_set) for each in definitions.values()}))
         latest = ", ".join(f'r."{name}" DESC' for name in key)
-        self.ctes["judgements"] = (
+        self.ctes[_NEWEST] = (
             "SELECT r.customer_id, r.label_set, r.value, ROW_NUMBER() OVER (\n"
             "    PARTITION BY r.customer_id, r.label_set, r.judged_by\n"
             f"    ORDER BY r.judged_at DESC, {latest}) AS place\n"
@@ -50,7 +52,7 @@ class Judged:
         among = ", ".join(map(_text, known))
         counts, leaders, name = (f"{slug}_{part}" for part in ("counts", "leaders", "agreed"))
         self.ctes[counts] = (
-            "SELECT customer_id, value, COUNT(*) AS judges\n  FROM judgements\n"
+            f"SELECT customer_id, value, COUNT(*) AS judges\n  FROM {_NEWEST}\n"
             f"  WHERE place = 1 AND label_set = {_text(definition.label_set)} "
             f"AND value IN ({among})\n  GROUP BY customer_id, value"
         )

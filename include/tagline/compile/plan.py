@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -12,6 +12,12 @@ from sqlglot import exp
 from tagline.catalog import Catalog, Tag, case_column
 from tagline.compile.instant import Moment, instant, sql
 from tagline.compile.judged import Judged
+from tagline.compile.previous import (
+    previous_columns,
+    previous_join,
+    previous_names,
+    previous_table,
+)
 from tagline.compile.rows import Rows
 from tagline.compile.statistics import TableStatistics
 from tagline.definitions import (
@@ -36,13 +42,22 @@ class Compiled:
     """A query with what it reads and returns.
 
     `tables` are the stored tables with the columns read of each; `superseded` those whose
-    superseded versions it reads; `columns` what it returns, in order.
+    superseded versions it reads; `columns` what it returns, in order; `previous` the columns
+    that it reads of the release before, by subject; `by_customer` the stored tables of which a
+    customer's row needs no rows but that customer's own; `since` the column and the instant
+    before which no event of a table is looked at; `scans` the statistics made in each scan;
+    `derived` the tables that are made in the query itself.
     """
 
     sql: str
     tables: Mapping[str, tuple[str, ...]]
     superseded: frozenset[str]
     columns: Mapping[str, DataType]
+    previous: Mapping[str, Mapping[str, DataType]] = field(default_factory=dict)
+    by_customer: frozenset[str] = frozenset()
+    since: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
+    scans: Mapping[str, int] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
 
 def compile_tags(
@@ -80,7 +95,9 @@ def compile_tags(
     own = [tag for tag in tags if tag.subject is subject]
     last = _wide(moment, rows, ctes, own, subject, tag_rows)
     kept = [tag for tag in own if slugs is None or tag.slug in wanted]
-    return _assemble(moment, rows, ctes, last, kept, subject)
+    made = [tag for tag in tags if tag.subject.name not in (given or {})]
+    previous = previous_columns(catalog, made)
+    return _assemble(moment, rows, ctes, last, kept, subject, previous)
 
 
 def _wide(
@@ -92,8 +109,27 @@ def _wide(
     tag_rows: Mapping[str, str],
 ) -> str:
     """Add the queries of a subject's tags; the name of the one with all of them."""
+    source = _ground(moment, rows, ctes, tags, subject, tag_rows)
+    rest = [tag for tag in tags if not _is_ground(tag)]
+    return _levels(moment, ctes, rest, source, subject.prefix)
+
+
+def _is_ground(tag: Tag) -> bool:
+    """Whether a tag is made of a subject's own rows, not of other tags."""
+    return isinstance(tag.definition, ExtractionTag | StatisticTag | ManualTag)
+
+
+def _ground(
+    moment: Moment,
+    rows: Rows,
+    ctes: dict[str, str],
+    tags: Sequence[Tag],
+    subject: Subject,
+    tag_rows: Mapping[str, str],
+) -> str:
+    """Add the queries of the tags that read no other tag of the subject; the name of the last."""
     key = subject.key
-    population = rows.read(subject.table, (key,))
+    population = rows.read(subject.table, (key,), by_customer=subject is CUSTOMER)
     shown, joins = [f"p.{key}"], ""
     ground = [tag for tag in tags if isinstance(tag.definition, ExtractionTag | StatisticTag)]
     for table, via in sorted({(tag.table or "", tag.via) for tag in ground}):
@@ -121,8 +157,56 @@ def _wide(
     columns = ",\n    ".join(shown)
     first = f"{subject.prefix}wide_0"
     ctes[first] = f"SELECT\n    {columns}\n  FROM {population} AS p{joins}"
-    rest = [tag for tag in tags if tag not in ground and tag not in manual]
-    return _levels(moment, ctes, rest, first, subject.prefix)
+    return first
+
+
+def compile_ground(
+    catalog: Catalog,
+    as_of: datetime,
+    given: Mapping[str, str],
+    changed: frozenset[str] | None = None,
+) -> Compiled:
+    """What the customers' rows alone say of them; `compile_ranks_and_rules` goes on with it.
+
+    The values of some customers are the same whoever else is in the tables `by_customer`.
+    `given` and `changed` are as of `compile_tags`; all other subjects are given.
+    """
+    moment = Moment(catalog, as_of)
+    rows = Rows(moment, changed)
+    tags = [tag for tag in _computed(catalog) if _is_ground(tag)]
+    ctes: dict[str, str] = {}
+    last = _ground(moment, rows, ctes, tags, CUSTOMER, given)
+    return _assemble(moment, rows, ctes, last, tags, CUSTOMER, {})
+
+
+def compile_ranks_and_rules(catalog: Catalog, as_of: datetime) -> Compiled:
+    """The wide table as `compile_tags` gives it, over relation `ground` of all customers."""
+    moment = Moment(catalog, as_of)
+    tags = _computed(catalog)
+    shown = "".join(f', g."{tag.slug}"' for tag in tags if _is_ground(tag))
+    ctes = {"wide_0": f"SELECT g.customer_id{shown}\n  FROM ground AS g"}
+    rest = [tag for tag in tags if not _is_ground(tag)]
+    last = _levels(moment, ctes, rest, "wide_0")
+    previous = previous_columns(catalog, rest)
+    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
+
+
+def _computed(catalog: Catalog) -> list[Tag]:
+    """The customers' tags that need no model."""
+    tags = catalog.tags_of(CUSTOMER).values()
+    return [tag for tag in tags if not catalog.needs_model(tag.slug)]
+
+
+def compile_identity(
+    catalog: Catalog, as_of: datetime, changed: frozenset[str] | None = None
+) -> Compiled:
+    """Which key of a source is which customer as of an instant: customer_key, customer_id."""
+    rows = Rows(Moment(catalog, as_of), changed)
+    columns = {"customer_key": DataType.TEXT, "customer_id": DataType.TEXT}
+    select = f"SELECT customer_key, customer_id\nFROM {rows.read('identity', columns)}"
+    stored = rows.stored()
+    superseded = frozenset(table for table in stored if rows.reads_superseded(table))
+    return Compiled(_with(rows.ctes(), select), stored, superseded, columns)
 
 
 def compile_finish(
@@ -153,16 +237,18 @@ def compile_finish(
     ctes = {"wide_0": f"SELECT\n    {columns}\n  FROM candidate AS c{joins}"}
     rest = [tag for tag in later if tag not in outputs]
     last = _levels(moment, ctes, rest, "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER)
+    previous = previous_columns(catalog, rest)
+    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
 
 
 def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
     """One rank or rule over relation `given`, which holds the key and the tags it reads."""
     moment = Moment(catalog, as_of)
-    shown = ", ".join(f'g."{slug}"' for slug in tag.reads)
-    ctes = {"wide_0": f"SELECT g.{tag.subject.key}, {shown}\n  FROM given AS g"}
+    shown = ", ".join([f"g.{tag.subject.key}", *(f'g."{slug}"' for slug in tag.reads)])
+    ctes = {"wide_0": f"SELECT {shown}\n  FROM given AS g"}
     last = _levels(moment, ctes, [tag], "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject)
+    previous = previous_columns(catalog, [tag])
+    return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject, previous)
 
 
 def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> Compiled:
@@ -209,6 +295,7 @@ def _levels(
                 joins = joins.removesuffix(f"CROSS JOIN {name}")
                 joins += f'LEFT JOIN {name} ON {name}.within IS NOT DISTINCT FROM w."{within}"'
             shown += [_rank(tag, name) for tag in group]
+        joins += previous_join(ready)
         for tag in ready:
             if isinstance(tag.definition, RuleTag):
                 shown += _rule(moment, tag)
@@ -244,8 +331,12 @@ def _rank(tag: Tag, cutpoints: str) -> str:
 def _rule(moment: Moment, tag: Tag) -> list[str]:
     definition = cast(RuleTag, tag.definition)
     types = {slug: other.definition.type for slug, other in moment.catalog.tags.items()}
+    previous = previous_names(moment.catalog, tag)
+    types |= {name: column_type for name, (_, column_type) in previous.items()}
 
     def place(name: str) -> exp.Expr:
+        if name in previous:
+            return exp.column(previous[name][0], table=previous_table(tag.subject), quoted=True)
         return exp.column(name, table="w", quoted=True)
 
     case, kind = case_column(tag.slug), definition.type
@@ -271,6 +362,7 @@ def _assemble(
     last: str,
     tags: Sequence[Tag],
     subject: Subject,
+    previous: Mapping[str, Mapping[str, DataType]],
 ) -> Compiled:
     key = subject.key
     columns: dict[str, DataType] = {key: DataType.TEXT, "as_of": DataType.TIMESTAMP}
@@ -281,7 +373,19 @@ def _assemble(
     select += (",\n  " + shown if shown else "") + f"\nFROM {last}\nORDER BY {key}"
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
-    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns)
+    text = _with({**rows.ctes(), **ctes}, select)
+    by_customer = frozenset(stored) - rows.whole
+    return Compiled(
+        sql=text,
+        tables=stored,
+        superseded=superseded,
+        columns=columns,
+        previous=previous,
+        by_customer=by_customer,
+        since=rows.pruned(),
+        scans=dict(rows.scans),
+        derived=tuple(sorted(rows.derived)),
+    )
 
 
 def _with(ctes: Mapping[str, str], select: str) -> str:

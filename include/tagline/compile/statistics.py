@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import cast
 
 from sqlglot import exp
 
 from tagline.catalog import Tag
+from tagline.compile.conditions import Conditions, restricted, split
 from tagline.compile.holders import read_holder
 from tagline.compile.instant import Moment, instant, sql
 from tagline.compile.rows import Rows
@@ -89,12 +91,21 @@ class TableStatistics:
     def _rewrite(self, expression: Expression) -> exp.Expr:
         return self.moment.rewrite(expression, self._place, self._types())
 
-    def _from(self, expressions: Iterable[Expression | None], columns: Iterable[str] = ()) -> str:
-        """The table's rows joined with the referenced tables that the expressions name."""
+    def _from(
+        self,
+        expressions: Iterable[Expression | None],
+        windows: Sequence[timedelta | None] = (None,),
+    ) -> str:
+        """The table's rows joined with the referenced tables that the expressions name.
+
+        Where all `windows` bound the rows, no older event is read.
+        """
         catalog = self.moment.catalog
         definition = catalog.tables[self.table]
+        bounds = [self.moment.before(window) for window in windows if window]
         group = self.subject.group_column(self.table, definition)
-        near, tagged = {name for name in (group, *columns) if name}, False
+        event_at = definition.event_at if bounds else None
+        near, tagged = {name for name in (group, event_at) if name}, False
         far: dict[str, set[str]] = {}
         for expression in expressions:
             for name in (expression.names if expression else frozenset()) - {"as_of"}:
@@ -110,7 +121,9 @@ class TableStatistics:
         held = self.holder
         if held is not None:
             near |= {held.reference, definition.event_at or ""}
-        text = f"{self.rows.read(self.table, near)} AS r"
+        since = min(bounds) if len(bounds) == len(windows) else None
+        own = self.subject is CUSTOMER and held is None
+        text = f"{self.rows.read(self.table, near, since, by_customer=own)} AS r"
         if held is not None:
             key = catalog.tables[held.table].key[0]
             name, at = read_holder(self.rows, held, self.ctes), f'r."{definition.event_at}"'
@@ -129,31 +142,39 @@ class TableStatistics:
             text += f'\n  LEFT JOIN {name} AS "{alias}" ON "{alias}"."{key}" = r."{alias}_id"'
         return text
 
-    def _condition(self, tag: Tag) -> exp.Expr | None:
+    def _conjuncts(self, tag: Tag) -> list[exp.Expr]:
+        """What a row must meet to count for a tag, window first."""
         definition = cast(StatisticTag, tag.definition)
         parts: list[exp.Expr] = []
         if definition.window is not None:
-            event_at = self.moment.catalog.tables[self.table].event_at or ""
-            lower = instant(self.moment.before(definition.window))
-            parts.append(exp.maybe_parse(f'r."{event_at}" >= {lower}', dialect="duckdb"))
+            parts.append(self._not_before(definition.window))
         if tag.meaning.where is not None:
-            parts.append(self._rewrite(tag.meaning.where))
-        return exp.and_(*parts) if parts else None
+            parts += split(self._rewrite(tag.meaning.where))
+        return parts
+
+    def _not_before(self, window: timedelta) -> exp.Expr:
+        event_at = self.moment.catalog.tables[self.table].event_at or ""
+        lower = instant(self.moment.before(window))
+        bound: exp.Expr = exp.maybe_parse(f'r."{event_at}" >= {lower}', dialect="duckdb")
+        return bound
 
     def _one_scan(self, tags: Sequence[Tag]) -> None:
+        """All plain statistics: the values and conditions of each row, then one aggregate."""
         name = f"{self._name}_statistics"
-        event_at = self.moment.catalog.tables[self.table].event_at
-        windowed = any(cast(StatisticTag, tag.definition).window for tag in tags)
+        self.rows.scans[name] = len(tags)
+        windows = [cast(StatisticTag, tag.definition).window for tag in tags]
         source = self._from(
-            [part for tag in tags for part in (tag.meaning.value, tag.meaning.where)],
-            [event_at] if event_at and windowed else [],
+            [part for tag in tags for part in (tag.meaning.value, tag.meaning.where)], windows
         )
-        shown = [self._key]
-        for tag in tags:
+        conditions = Conditions([self._conjuncts(tag) for tag in tags])
+        longest = max((window for window in windows if window), default=None)
+        if longest is not None and None not in windows:
+            conditions.require(self._not_before(longest))
+        values = [cast(Expression, tag.meaning.value) for tag in tags]
+        shown = [f"r.subject_key AS {self.subject.key}"]
+        for tag, value, condition in zip(tags, values, conditions.masks(), strict=True):
             definition = cast(StatisticTag, tag.definition)
-            condition = self._condition(tag)
-            value = _filtered(self._rewrite(cast(Expression, tag.meaning.value)), condition)
-            shown.append(f'{sql(value)} AS "{tag.slug}"')
+            shown.append(f'{sql(restricted(self._over_row(value), condition))} AS "{tag.slug}"')
             column, empty = f'{name}."{tag.slug}"', literal(definition.empty, definition.type)
             if _needs_matched(tag):
                 matched = f"{name}.{self._count_matched(condition)}"
@@ -163,11 +184,33 @@ class TableStatistics:
             self.values[tag.slug] = column
         shown += [f"{count} AS {matched}" for count, matched in self._matched.items()]
         columns = ",\n    ".join(shown)
-        self.ctes[name] = f"SELECT\n    {columns}\n  FROM {source}\n  GROUP BY {self._key}"
+        key = f"{self._key} AS subject_key"
+        rows = ",\n      ".join([key, *self._row(values), *conditions.shown()])
+        where = "\n      AND ".join(sql(part) for part in conditions.common)
+        self.ctes[name] = (
+            f"SELECT\n    {columns}\n  FROM (\n    SELECT\n      {rows}\n    FROM {source}"
+            + (f"\n    WHERE {where}" if where else "")
+            + "\n  ) AS r\n  GROUP BY r.subject_key"
+        )
         self.joins.append(name)
 
+    def _row(self, values: Iterable[Expression]) -> list[str]:
+        """The columns of a row that values name, local times in the place of instants."""
+        types = self._types()
+        shown = []
+        for name in sorted({name for value in values for name in value.names} - {"as_of"}):
+            node = self._place(name)
+            if types.get(name) is DataType.TIMESTAMP:
+                node = self.moment.local(node)
+            shown.append(f"{sql(node)} AS {sql(exp.to_identifier(name, quoted=True))}")
+        return shown
+
+    def _over_row(self, value: Expression) -> exp.Expr:
+        """A value over the columns that `_row` gives."""
+        return self.moment.rewrite(value, lambda name: exp.column(name, table="r", quoted=True), {})
+
     def _count_matched(self, condition: exp.Expr | None) -> str:
-        count = sql(_filtered(exp.Count(this=exp.Star(), big_int=True), condition))
+        count = sql(restricted(exp.Count(this=exp.Star(), big_int=True), condition))
         return self._matched.setdefault(count, f"matched_{len(self._matched) + 1}")
 
     def _pick(self, tag: Tag) -> None:
@@ -175,13 +218,10 @@ class TableStatistics:
         meaning = tag.meaning
         by, pick = cast(Expression, meaning.by), cast(Expression, meaning.pick)
         definition = cast(StatisticTag, tag.definition)
-        event_at = self.moment.catalog.tables[self.table].event_at
-        windowed = [event_at] if event_at and definition.window else []
-        source = self._from([by, pick, meaning.where], windowed)
+        source = self._from([by, pick, meaning.where], [definition.window])
         group = sql(self._rewrite(by))
         conditions = [f"({group}) IS NOT NULL"]
-        if (condition := self._condition(tag)) is not None:
-            conditions.append(sql(condition))
+        conditions += [sql(condition) for condition in self._conjuncts(tag)]
         groups, places, name = (f"{tag.slug}_{part}" for part in ("groups", "places", "pick"))
         where = "\n    AND ".join(conditions)
         self.ctes[groups] = (
@@ -222,20 +262,6 @@ class TableStatistics:
         columns = ",\n    ".join(shown)
         self.ctes[name] = f"SELECT\n    {columns}\n  FROM {source}"
         self.joins.append(name)
-
-
-def _filtered(tree: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
-    """Every aggregate of an expression restricted to the rows that meet the condition."""
-    if condition is None:
-        return tree
-
-    def restrict(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.AggFunc) and not isinstance(node.parent, exp.Filter):
-            return exp.Filter(this=node.copy(), expression=exp.Where(this=condition.copy()))
-        return node
-
-    restricted: exp.Expr = tree.copy().transform(restrict, copy=False)
-    return restricted
 
 
 def _needs_matched(tag: Tag) -> bool:

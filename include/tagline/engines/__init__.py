@@ -18,11 +18,12 @@ class Relation:
     """Parquet files read as one table with exactly these columns.
 
     A column that a file lacks is null there; columns that are not named are not shown; without
-    files the relation is empty.
+    files the relation is empty. Those of `hidden` are shown as null whatever the files hold.
     """
 
     files: tuple[str, ...]
     columns: Mapping[str, DataType] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
 
 
 class Engine(Protocol):
@@ -43,12 +44,19 @@ class Engine(Protocol):
 
 
 def open_engine(settings: Settings) -> Engine:
-    """The engine that the settings name."""
+    """The engine that the settings name for computing tags."""
     if settings.engine == "duckdb":
         from tagline.engines.duckdb import local_engine
 
         return local_engine(settings)
-    raise WrongUsage(f"TAGLINE_ENGINE={settings.engine!r} is not an engine. Known: duckdb.")
+    if settings.engine.startswith(("spark://", "local[")):
+        from tagline.engines.spark import spark_engine
+
+        return spark_engine(settings)
+    raise WrongUsage(
+        f"TAGLINE_ENGINE={settings.engine!r} is not an engine. "
+        "Known: duckdb, spark://host:port (a cluster), local[*] (Spark in this process)."
+    )
 
 
 def identifier(name: str) -> str:

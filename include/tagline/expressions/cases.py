@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from tagline.definitions.types import DataType
 from tagline.errors import did_you_mean
-from tagline.expressions.parse import Expression
+from tagline.expressions.parse import Expression, is_previous
 from tagline.expressions.reach import unreachable
 
 Place = tuple[str | int, ...]
@@ -47,7 +47,8 @@ def undeclared_texts(condition: Expression, values: Mapping[str, tuple[str, ...]
         else:
             continue
         for tag, text in pairs:
-            name = tag.name if isinstance(tag, exp.Column) and not tag.table else ""
+            read = tag.expressions[0] if is_previous(tag) else tag
+            name = read.name if isinstance(read, exp.Column) and not read.table else ""
             known = values.get(name)
             if known is None or not (isinstance(text, exp.Literal) and text.is_string):
                 continue

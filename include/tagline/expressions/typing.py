@@ -46,8 +46,10 @@ class Typer:
     columns: Mapping[str, DataType]
     standard_type: Callable[[str], DataType]
     allow_aggregates: bool
+    previous_types: Mapping[str, DataType] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     standards: set[str] = field(default_factory=set)
+    previous: set[str] = field(default_factory=set)
     aggregates: int = 0
     _inside_aggregate: bool = False
     _typed: set[int] = field(default_factory=set)
@@ -114,7 +116,7 @@ class Typer:
             ):
                 raise ExpressionError(f"{_sql(node)}: 'in' needs a list of values")
             if not node.expressions:
-                raise ExpressionError(f"{_sql(node)}: the list of 'in' is empty")
+                raise ExpressionError(f"{_sql(node)}: 'in' needs at least one value")
             for option in node.expressions:
                 self._comparable(node, node.this, option)
             return B
@@ -237,6 +239,8 @@ class Typer:
                 raise ExpressionError(f"{_sql(node)}: write standard('name')")
             self.standards.add(given[0].this)
             return self.standard_type(given[0].this)
+        if name == "previous":
+            return self._previous(node)
         if name == "date_part":
             if len(given) != 2 or not (isinstance(given[0], exp.Literal) and given[0].is_string):
                 raise ExpressionError(f"{_sql(node)}: write date_part('hour', column)")
@@ -244,6 +248,19 @@ class Typer:
             self._want(given[1], known.MOMENT)
             return I
         raise ExpressionError(_unknown_function(name))
+
+    def _previous(self, node: exp.Anonymous) -> DataType:
+        if not self.previous_types:
+            raise ExpressionError(f"{_sql(node)}: previous() stands only in the cases of a rule")
+        given = node.expressions
+        if len(given) != 1 or not isinstance(given[0], exp.Column) or given[0].table:
+            raise ExpressionError(f"{_sql(node)}: write previous(tag)")
+        slug = given[0].name
+        if slug not in self.previous_types:
+            raise ExpressionError(f"unknown tag {slug!r}.{did_you_mean(slug, self.previous_types)}")
+        self._typed.add(id(given[0]))
+        self.previous.add(slug)
+        return self.previous_types[slug]
 
     def _case(self, node: exp.Case) -> DataType | None:
         results = []
