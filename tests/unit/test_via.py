@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -340,3 +341,11 @@ def test_a_business_without_machines_and_judgements_misses_their_tags_alone(
 def test_tags_of_two_subjects_are_no_table(catalog: Catalog) -> None:
     with pytest.raises(WrongUsage, match="tags of machines and customers share no table"):
         compile_tags(catalog, AS_OF, ["is_idle", "needs_call"])
+
+
+def test_the_page_on_subjects_shows_the_files_of_the_fleet() -> None:
+    page = (PROJECT / "docs" / "subjects.md").read_text("utf-8")
+    shown = re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, flags=re.DOTALL)
+    assert len(shown) == 5
+    for path, text in shown:
+        assert (PROJECT / path).read_text("utf-8") == text, path
