@@ -10,10 +10,10 @@ export TAGLINE_BUSINESS := $(BUSINESS)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo up spark test test-fast check lock bench clean
+.PHONY: help .venv demo up spark test test-fast check lock bench bench-large clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 .venv: $(INSTALLED) ## Create .venv from the lock (once)
 
@@ -56,8 +56,13 @@ lock: ## Compile requirements.txt and requirements-spark.txt from pyproject.toml
 	&& $$folder/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate \
 		--constraint requirements.txt --quiet --output-file requirements-spark.txt $$folder/spark.in
 
-bench: $(INSTALLED) ## Seconds and peak memory of each stage on the full data
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED) ## The standard benchmarks (ten minutes), then docs/performance.md
+	$(BIN)/python -m benchmarks standard
+	$(BIN)/python -m benchmarks report
+
+bench-large: $(INSTALLED) ## The benchmarks of 12.5, 50 and 200 million events (hours, 35 GB)
+	$(BIN)/python -m benchmarks large
+	$(BIN)/python -m benchmarks report
 
 clean: ## Remove caches and the environment; state in .tagline stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

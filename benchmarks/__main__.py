@@ -1,128 +1,157 @@
-"""Seconds and peak memory per stage on the full year, and compiled SQL against hand-written.
+"""`python -m benchmarks COMMAND`: measure, and write docs/performance.md from what was found.
 
-Every figure comes from this run of this machine; the ratio's reference is benchmarks/reference.sql
-over the same files. Nothing is asserted about time: tests compare values, this compares seconds.
+    standard            what `make bench` measures
+    large               what `make bench-large` measures
+    grocer              the grocer's full year of real data
+    statistics          compiled SQL against SQL by hand, one query per tag, pandas and Spark
+    process             compute to release as a whole process, against dbt
+    growth              time and memory of every stage by number of events
+    days                a day after 400 days against a day after 800
+    serving             profiles, audiences, in process and over HTTP; Airflow's own share
+    report              write the page from the results
+    clean               remove the generated data
+
+Generated data lies in the folder --work; `growth` removes its own, the others keep theirs for the
+next call.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import statistics
-import subprocess
-import sys
+import argparse
+import shutil
 import tempfile
-import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from tagline.compile import compile_tags
-from tagline.compute import changed_tables, relations
-from tagline.deployment import Deployment, open_deployment
-from tagline.release import rollback
-from tagline.settings import Settings
-
-AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
-ROUNDS = 7
-SLUGS = (
-    "recency_days", "order_count_total", "order_count_30d", "order_count_90d", "order_count_365d",
-    "order_amount_30d", "order_amount_90d", "order_amount_365d", "order_amount_total",
-    "order_amount_mean", "order_amount_max", "basket_lines_mean",
-)  # fmt: skip
+FEW, MANY = 1_500_000, 50_000_000
+LARGE = (12_500_000, 50_000_000, 200_000_000)
 
 
 def main() -> None:
-    """Run the full year, then the day after a day, then the comparison; print the tables."""
-    console = Console(width=110)
-    with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "TAGLINE_HOME": home, "TAGLINE_BUSINESS": "grocer"}
-        runs = {
-            "first load, 364 days": run(environment, "2017-12-31"),
-            "one more day": run(environment, "2018-01-01"),
-            "the same day again": run(environment, "2018-01-01"),
-        }
-        show_stages(console, runs)
-        settings = Settings(home=Path(home), business="grocer")
-        with open_deployment(settings) as deployment:
-            show_ratio(console, deployment)
-            show_rollback(console, deployment)
+    """Run one command."""
+    options = _parser().parse_args()
+    COMMANDS[options.command](options)
 
 
-def run(environment: dict[str, str], day: str) -> dict[str, Any]:
-    """One `tagline run` in a process of its own; its report and its wall seconds."""
-    started = time.perf_counter()
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("tagline")), "run", "--as-of", day, "--json"],
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    report: dict[str, Any] = json.loads(done.stdout)
-    report["wall"] = time.perf_counter() - started
-    return report
+def standard(options: argparse.Namespace) -> None:
+    """Everything at sizes that fit into ten minutes, but growth."""
+    grocer(options)
+    for command in (statistics, process, days, serving):
+        command(options)
+    clean(options)
 
 
-def show_stages(console: Console, runs: dict[str, dict[str, Any]]) -> None:
-    """A row per run: seconds of each stage, of the whole process, and its peak memory."""
-    stages = next(iter(runs.values()))["seconds"]
-    table = Table(title="Seconds per stage, whole process, peak memory", title_justify="left")
-    for column in ("run", *stages, "process", "peak MB"):
-        table.add_column(column, justify="left" if column == "run" else "right")
-    for name, report in runs.items():
-        seconds = [f"{report['seconds'][stage]:.1f}" for stage in stages]
-        table.add_row(name, *seconds, f"{report['wall']:.1f}", str(report["peak_mb"]))
-    console.print(table)
+def large(options: argparse.Namespace) -> None:
+    """Everything that has a size, at the large ones."""
+    options.events = options.events or [MANY]
+    for command in (statistics, process):
+        command(options)
+    clean(options)
+    options.events = list(LARGE)
+    growth(options)
 
 
-def show_ratio(console: Console, deployment: Deployment) -> None:
-    """Compiled against hand-written, in turn; both must give the same values."""
-    changed = changed_tables(deployment)
-    compiled = compile_tags(deployment.catalog, AS_OF, SLUGS, changed=changed)
-    found = relations(deployment, compiled, AS_OF)
-    reference = Path(__file__).with_name("reference.sql").read_text("utf-8")
-    orders = {"orders": found["orders"]}
-    ours, theirs = [], []
-    for _ in range(ROUNDS + 1):
-        started = time.perf_counter()
-        made = deployment.engine.fetch(compiled.sql, found).to_pylist()
-        ours.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        wanted = deployment.engine.fetch(reference, orders).to_pylist()
-        theirs.append(time.perf_counter() - started)
-    compare(made, wanted)
-    ratios = [a / b for a, b in zip(ours[1:], theirs[1:], strict=True)]  # the first warms up
-    console.print(
-        f"{len(SLUGS)} order statistics of {len(made):,} customers: compiled "
-        f"{statistics.median(ours[1:]):.3f} s, hand-written {statistics.median(theirs[1:]):.3f} s, "
-        f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
-        "all values equal"
+def grocer(_options: argparse.Namespace) -> None:
+    """The grocer's year."""
+    from benchmarks.grocer import grocer
+
+    grocer()
+
+
+def statistics(options: argparse.Namespace) -> None:
+    """Compiled SQL and other ways."""
+    from benchmarks.statistics import statistics
+
+    for events in _events(options, FEW):
+        statistics(options.work, events, rounds=options.rounds, spark_python=options.spark_python)
+
+
+def process(options: argparse.Namespace) -> None:
+    """A whole process and dbt."""
+    from benchmarks.process import process
+
+    for events in _events(options, FEW):
+        process(options.work, events, rounds=options.rounds)
+
+
+def growth(options: argparse.Namespace) -> None:
+    """Time and memory by size."""
+    from benchmarks.growth import growth
+
+    limits = ["none", "2 GB"] if options.limit == "both" else [options.limit]
+    growth(
+        options.work,
+        _events(options, LARGE[0]),
+        limits,
+        options.buckets,
+        again=options.again,
+        keep=options.keep,
     )
 
 
-def show_rollback(console: Console, deployment: Deployment) -> None:
-    """Seconds until the release before is live again, the lake's table of tags included."""
-    started = time.perf_counter()
-    live = rollback(deployment, "measured", "benchmark", datetime.now(UTC))
-    seconds = time.perf_counter() - started
-    console.print(f"rollback to release {live.id} of {live.customers:,} customers: {seconds:.3f} s")
+def days(options: argparse.Namespace) -> None:
+    """A day after many days."""
+    from benchmarks.days import days
+
+    days(options.work, options.per_day, counts=options.days, step=options.step)
 
 
-def compare(made: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
-    """Raise unless both results hold the same values."""
-    reference = {row["customer_id"]: row for row in wanted}
-    if reference.keys() != {row["customer_id"] for row in made}:
-        raise AssertionError("the compiled and the hand-written query differ in customers")
-    for row in made:
-        for slug in SLUGS:
-            other = reference[row["customer_id"]][slug]
-            if not math.isclose(float(row[slug]), float(other), rel_tol=1e-9, abs_tol=1e-9):
-                raise AssertionError(f"{row['customer_id']} {slug}: {row[slug]} and {other}")
+def serving(options: argparse.Namespace) -> None:
+    """Profiles, audiences and days run by Airflow."""
+    from benchmarks.serving import serving
+
+    for events in _events(options, FEW):
+        serving(options.work, events)
+
+
+def report(_options: argparse.Namespace) -> None:
+    """The page."""
+    from benchmarks.report import write
+
+    write()
+
+
+def clean(options: argparse.Namespace) -> None:
+    """Remove generated data; the environment of dbt stays."""
+    for pattern in ("statistics-*", "serving-*", "days-*", "growth-*"):
+        for folder in options.work.glob(pattern):
+            shutil.rmtree(folder)
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    each.__name__: each
+    for each in (
+        standard, large, grocer, statistics, process, growth, days, serving, report, clean,
+    )
+}  # fmt: skip
+
+
+def _events(options: argparse.Namespace, default: int) -> Sequence[int]:
+    found: Sequence[int] = options.events or [default]
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("command", choices=list(COMMANDS))
+    parser.add_argument("--events", type=int, nargs="+", help="numbers of orders")
+    parser.add_argument("--rounds", type=int, default=3, help="of each comparison")
+    parser.add_argument("--limit", default="both", choices=["both", "none", "2 GB"])
+    parser.add_argument("--buckets", type=int, default=8, help="of customers, under a limit")
+    parser.add_argument("--again", action="store_true", help="measure what is known already")
+    parser.add_argument("--keep", action="store_true", help="keep the data of growth")
+    parser.add_argument("--per-day", type=int, default=5_000, help="orders a day, of days")
+    parser.add_argument("--days", type=int, nargs=2, default=(400, 800), help="of days")
+    parser.add_argument("--step", type=int, default=10, help="days delivered at once, of days")
+    parser.add_argument("--spark-python", metavar="PYTHON", help="a Python that has pyspark")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "tagline-benchmarks",
+        help="folder of the generated data",
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from tagline.definitions import (
 from tagline.errors import DefinitionError, Fault, UnknownName
 from tagline.meaning import Meaning, World
 from tagline.sqlfiles import SqlFile
+from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Tag:
     meaning: Meaning
     path: str
     version: str
+    subject: Subject = CUSTOMER
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -46,6 +48,18 @@ class Tag:
     def table(self) -> str | None:
         """The canonical table that it is made from, if any."""
         return getattr(self.definition, "table", None)
+
+    @property
+    def via(self) -> str:
+        """How a statistic finds the customer of an event; empty where the row itself says it."""
+        return getattr(self.definition, "via", None) or ""
+
+    @property
+    def standards(self) -> tuple[str, ...]:
+        """The standard values that its own expressions read."""
+        meaning = self.meaning
+        parts = (meaning.value, meaning.where, meaning.by, meaning.pick, *meaning.cases)
+        return tuple(sorted({name for part in parts if part for name in part.standards}))
 
     @property
     def columns(self) -> Mapping[str, DataType]:
@@ -103,6 +117,16 @@ class Catalog:
             raise UnknownName("tag", slug, self.tags)
         return self.tags[slug]
 
+    def tags_of(self, subject: Subject) -> dict[str, Tag]:
+        """The tags of a subject, in order of dependency."""
+        return {slug: tag for slug, tag in self.tags.items() if tag.subject is subject}
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """What the business has tags of: customers, and others where it has tags of them."""
+        found = {tag.subject for tag in self.tags.values()} | {CUSTOMER}
+        return tuple(subject for subject in SUBJECTS.values() if subject in found)
+
     def closure(self, slugs: Iterable[str]) -> tuple[Tag, ...]:
         """The tags named and all that they read, in order of dependency."""
         wanted: set[str] = set()
@@ -145,6 +169,10 @@ class Catalog:
             raise DefinitionError([Fault("standards.yaml", 1, message)])
         return max(held, key=lambda dated: dated.from_).value
 
+    def standards_of(self, tag: Tag, as_of: datetime) -> dict[str, bool | int | float | str]:
+        """The standard values that a tag's own expressions read, as they hold as of an instant."""
+        return {name: self.standard(name, as_of) for name in tag.standards}
+
     def world(self) -> World:
         """What an expression of this business may refer to."""
         return World(
@@ -153,6 +181,7 @@ class Catalog:
             self.models,
             {name: standard.type for name, standard in self.standards.items()},
             self.table_digests,
+            tag_subjects={slug: tag.subject for slug, tag in self.tags.items()},
         )
 
 

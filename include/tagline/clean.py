@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from tagline import quarantine
-from tagline.cleanings import CleanReport, commit, finish_last, remember, save
+from tagline.cleanings import CleanReport, commit, finish_last, lay_out, remember, save
+from tagline.compaction import compact
 from tagline.delivered import Delivered, deliver_rows
 from tagline.errors import QuarantineLimitExceeded, TaglineError, UnknownName
 from tagline.loads import interval_of, loads_of, merged
@@ -74,8 +75,10 @@ def clean_table(deployment: Deployment, table: str, run_id: str, at: datetime) -
         raise UnknownName("canonical table", table, canonical_tables(deployment.catalog))
     with deployment.registry.lock(f"clean:{table}"):
         finish_last(deployment, table)
+        lay_out(deployment, table)
         for source in deployment.catalog.feeds(table):
             _Cleaning(deployment, table, source, run_id, at).run()
+        compact(deployment.lake, deployment.engine, table, at)
 
 
 def clean_again(
@@ -84,6 +87,7 @@ def clean_again(
     """Clean these loads' intervals again and replace their rows in quarantine."""
     with deployment.registry.lock(f"clean:{table}"):
         finish_last(deployment, table)
+        lay_out(deployment, table)
         for source in deployment.catalog.feeds(table):
             _Cleaning(deployment, table, source, run_id, at).run(again=frozenset(loads))
 
@@ -204,6 +208,25 @@ class _Cleaning:
             )
 
 
+def to_clean_again(deployment: Deployment) -> tuple[str, ...]:
+    """The tables that the next run cleans anew as a whole, since their definition has changed."""
+    found = []
+    for table in canonical_tables(deployment.catalog):
+        for source in deployment.catalog.feeds(table):
+            names = tables_read(deployment.catalog, source, table)
+            definition = _definition_digest(deployment, source, table, names)
+            with deployment.registry.session() as session:
+                loads = {load.id for name in names for load in loads_of(session, source, name)}
+                made_by = session.execute(
+                    select(Cleaning.load_id, Cleaning.definition).where(
+                        Cleaning.table_name == table, Cleaning.load_id.in_(loads)
+                    )
+                ).all()
+            if made_by and definition not in {made.definition for made in made_by}:
+                found.append(table)
+    return tuple(dict.fromkeys(found))
+
+
 def _definition_digest(
     deployment: Deployment, source: str, table: str, names: Sequence[str]
 ) -> str:
@@ -225,7 +248,6 @@ def _definition_digest(
         ],
         [origin.feeds[table], origin.timezone],
         [(name, origin.tables[name].columns, origin.tables[name].time) for name in names],
-        [deployment.settings.customer_buckets],
         [deployment.settings.hash_salt if personal else ""],
     )
 

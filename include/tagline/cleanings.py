@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
+from tagline.layout import BUCKET, LAID_OUT_IN, layout_properties, row_bucket_sql
 from tagline.registry.schema import Cleaning
+from tagline.storage import remove
 from tagline.versions import Changes, entry_columns, row_columns
 
 if TYPE_CHECKING:
@@ -56,8 +58,13 @@ def commit(
     file of the second, and the record of both, so that a killed attempt can be finished.
     """
     definition = deployment.catalog.tables[table]
-    bucket = "customer_bucket" if deployment.settings.customer_buckets > 1 else None
-    deployment.lake.ensure(f"clean.{table}", row_columns(definition), partition_by=bucket)
+    buckets = deployment.settings.customer_buckets
+    deployment.lake.ensure(
+        f"clean.{table}",
+        row_columns(definition),
+        partition_by=BUCKET if buckets > 1 else None,
+        properties=layout_properties(buckets),
+    )
     properties = {
         _TOKEN: token,
         _ENTRIES: changes.entry_file or "",
@@ -69,6 +76,36 @@ def commit(
         superseded = f"clean.{table}__superseded"
         deployment.lake.ensure(superseded, entry_columns(definition))
         deployment.lake.append(superseded, [changes.entry_file], properties)
+
+
+def lay_out(deployment: Deployment, table: str) -> bool:
+    """Write a clean table anew if it lies in another number of buckets than the settings name.
+
+    Its rows stay what they are, but for their bucket. One commit exchanges the files: a kill
+    leaves all as it was. The caller holds the lock of the table's cleaning. Says whether the
+    table was written anew; its files of before are not removed, since readers may be at them.
+    """
+    lake, buckets = deployment.lake, deployment.settings.customer_buckets
+    name, definition = f"clean.{table}", deployment.catalog.tables[table]
+    if lake.property_of(name, LAID_OUT_IN, "1") == str(buckets) or not lake.exists(name):
+        return False
+    stored = lake.relation(name, row_columns(definition))
+    bucket = row_bucket_sql(definition, buckets)
+    files = []
+    for number in range(buckets if definition.customer and stored.files else 1):
+        path = lake.new_file(name)
+        rows = deployment.engine.write(
+            f"SELECT * FROM (SELECT * REPLACE ({bucket} AS {BUCKET}) FROM stored) AS r "
+            f"WHERE {BUCKET} = {number}",
+            {"stored": stored},
+            path,
+        )
+        if rows:
+            files.append(path)
+        else:
+            remove(path)
+    lake.follow(name, files, layout_properties(buckets))
+    return True
 
 
 def finish_last(deployment: Deployment, table: str) -> None:

@@ -11,12 +11,16 @@ import typer
 
 from tagline import __version__
 from tagline.commands import (
+    audiences,
     definitions,
     keeping,
     models,
+    planning,
+    previewing,
     quarantined,
     releases,
     running,
+    schemas,
     serving,
     watching,
 )
@@ -44,7 +48,10 @@ for command in (
     releases.releases,
     releases.rollback,
     releases.release,
+    planning.plan,
+    previewing.preview,
     definitions.sql,
+    schemas.schema,
     models.train,
     models.models,
     quarantined.quarantine,
@@ -54,6 +61,7 @@ for command in (
     keeping.restore,
 ):
     app.command()(command)
+app.add_typer(audiences.app, name="audiences")
 
 
 def _show_version(wanted: bool) -> None:

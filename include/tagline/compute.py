@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tagline.catalog import Catalog
 from tagline.compile import Compiled, compile_finish, compile_label, compile_tags
+from tagline.compile.previous import previous_table
 from tagline.definitions import DataType, ModelDefinition
 from tagline.deployment import Deployment
 from tagline.engines import Relation
+from tagline.previous import previous_relation, previous_release, reads_previous
 from tagline.storage import below
+from tagline.subjects import CUSTOMER, SUBJECTS
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,6 +32,8 @@ class ComputeReport:
     columns: dict[str, str]
     unavailable: dict[str, str]
     seconds: float
+    subjects: dict[str, dict[str, Any]]  # path and rows of the others' candidates, by subject
+    previous: dict[str, int | None] | None = None  # what previous(tag) read: {"release": id}
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output."""
@@ -37,25 +42,58 @@ class ComputeReport:
 
 def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
     """Write the candidate of as_of: every tag that needs no model, one row per customer."""
+    from tagline.subject_candidates import compute_others
+
     started = time.perf_counter()
-    catalog = deployment.catalog
+    if deployment.settings.customer_buckets > 1:
+        from tagline.buckets import compute_by_bucket
+
+        return compute_by_bucket(deployment, run_id, as_of, at)
+    remember_tags(deployment, at)
+    compiled = compile_tags(deployment.catalog, as_of, changed=changed_tables(deployment))
+    path = candidate_file(deployment, run_id, "computed")
+    rows = deployment.tag_engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+    others = compute_others(deployment, run_id, as_of)
+    return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, others, started)
+
+
+def remember_tags(deployment: Deployment, at: datetime) -> None:
+    """Keep the definitions that a candidate is computed by."""
     deployment.registry.remember_tags(
         {
             slug: (tag.version, tag.definition.model_dump(mode="json", by_alias=True))
-            for slug, tag in catalog.tags.items()
+            for slug, tag in deployment.catalog.tags.items()
         },
         at,
         deployment.settings.review,
     )
-    compiled = compile_tags(catalog, as_of, changed=changed_tables(deployment))
-    path = candidate_file(deployment, run_id, "computed")
-    rows = deployment.tag_engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+
+
+def save_computed(
+    deployment: Deployment,
+    run_id: str,
+    as_of: datetime,
+    path: str,
+    rows: int,
+    columns: Mapping[str, DataType],
+    others: dict[str, dict[str, Any]],
+    started: float,
+) -> ComputeReport:
+    """Keep what compute made, for the stages after it.
+
+    `path`, `rows` and `columns` are the customers' candidate, `others` those of other subjects;
+    `started` is of time.perf_counter.
+    """
+    before = previous_release(deployment.registry, as_of)
+    has_order = reads_previous(deployment.catalog)
     report = ComputeReport(
         path=path,
         rows=rows,
-        columns={name: kind.value for name, kind in compiled.columns.items()},
-        unavailable=dict(catalog.unavailable),
+        columns={name: kind.value for name, kind in columns.items()},
+        unavailable=dict(deployment.catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
+        subjects=others,
+        previous={"release": before.id if before else None} if has_order else None,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
     return report
@@ -85,7 +123,7 @@ def finish_candidate(
     compiled = compile_finish(catalog, as_of, unavailable, scores)
     computed = {
         name: kind
-        for slug, tag in catalog.tags.items()
+        for slug, tag in catalog.tags_of(CUSTOMER).items()
         if slug not in unavailable and not catalog.needs_model(slug)
         for name, kind in tag.columns.items()
     }
@@ -99,6 +137,7 @@ def finish_candidate(
                 "class": DataType.BOOLEAN,
             },
         )
+    found |= released_before(deployment, compiled, as_of)
     return deployment.tag_engine.write(compiled.sql, found, target)
 
 
@@ -136,10 +175,34 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
     found: dict[str, Relation] = {}
     for name, columns in compiled.tables.items():
         types = column_types(catalog, name, columns)
-        found[name] = deployment.lake.relation(f"clean.{name}", types, before=("valid_at", before))
+        found[name] = deployment.lake.relation(
+            f"clean.{name}", types, before=("valid_at", before), after=compiled.since.get(name)
+        )
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
-    return found
+    return found | released_before(deployment, compiled, before)
+
+
+def files_read(
+    deployment: Deployment, compiled: Compiled, before: datetime
+) -> dict[str, tuple[int, int]]:
+    """Per stored table, how many of its files a query reads, and how many there are."""
+    found = relations(deployment, compiled, before)
+    lake = deployment.lake
+    return {
+        name: (len(found[name].files), len(lake.relation(f"clean.{name}", {}).files))
+        for name in compiled.tables
+    }
+
+
+def released_before(
+    deployment: Deployment, compiled: Compiled, as_of: datetime
+) -> dict[str, Relation]:
+    """What a query reads of the release before as_of."""
+    return {
+        previous_table(SUBJECTS[name]): previous_relation(deployment.registry, as_of, name, columns)
+        for name, columns in compiled.previous.items()
+    }
 
 
 def column_types(catalog: Catalog, table: str, columns: Iterable[str]) -> dict[str, DataType]:
@@ -150,8 +213,13 @@ def column_types(catalog: Catalog, table: str, columns: Iterable[str]) -> dict[s
     }
 
 
-def _superseded(deployment: Deployment, catalog: Catalog, table: str) -> Relation:
+def superseded_columns(catalog: Catalog, table: str) -> dict[str, DataType]:
+    """Types of the columns that say which of a table's versions are superseded."""
     names = (*catalog.tables[table].key, "valid_at", "loaded_at", "until_at", "recorded_at")
+    return column_types(catalog, table, names)
+
+
+def _superseded(deployment: Deployment, catalog: Catalog, table: str) -> Relation:
     return deployment.lake.relation(
-        f"clean.{table}__superseded", column_types(catalog, table, names)
+        f"clean.{table}__superseded", superseded_columns(catalog, table)
     )

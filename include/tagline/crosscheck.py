@@ -19,6 +19,7 @@ from tagline.definitions import (
 )
 from tagline.definitions.files import DefinitionFile, Location
 from tagline.definitions.source import FileTable
+from tagline.definitions.table import CANONICAL
 from tagline.errors import ExpressionError, Fault, did_you_mean
 from tagline.expressions import Scope, parse_condition
 from tagline.meaning import literal_fits
@@ -87,7 +88,7 @@ def check_table(
         faults += _lacking(names.derived[name], table, f"tables/{name}.yaml", derived=True)
     elif any(kind in ("sources", "derived") for kind, _ in names.broken):
         pass  # the broken file may be what fills it
-    elif not any(name in source.feeds for source in names.sources.values()):
+    elif name not in CANONICAL and not any(name in s.feeds for s in names.sources.values()):
         faults.append(
             file.fault((), f"no source feeds {name} and there is no sql/derived/{name}.sql")
         )

@@ -7,20 +7,25 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, tzinfo
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tagline.catalog import Catalog, Tag, case_column
 from tagline.compile import Compiled, compile_over, compile_tags
+from tagline.compile.previous import previous_table
 from tagline.compute import column_types
-from tagline.definitions import DataType, RankTag, RuleTag
+from tagline.definitions import DataType, ManualTag, RankTag, RuleTag
 from tagline.definitions.files import read_file
 from tagline.definitions.tag import Example
 from tagline.engines import Engine, Relation
 from tagline.errors import Fault, TaglineError
+from tagline.expressions import previous_name
 from tagline.meaning import PLACEHOLDER
+from tagline.references import holder_since
+from tagline.subjects import SUBJECTS
 
-CUSTOMER = "example"
+EXAMPLE = "example"  # the key of what an example is about
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 
 
@@ -92,9 +97,17 @@ def _over_rows(
     catalog: Catalog, engine: Engine, tag: Tag, example: Example, as_of: datetime, folder: Path
 ) -> list[dict[str, Any]]:
     catalog = replace(catalog, derived={})  # the rows given are the derived table's own
-    compiled = compile_tags(catalog, as_of, [tag.slug])
+    read = dict.fromkeys(catalog.tags[slug].subject for slug in tag.reads)
+    given = {subject.name: f"given_{subject.table}" for subject in read}
+    compiled = compile_tags(catalog, as_of, [tag.slug], given=given)
     stored = _stored_rows(catalog, tag, example)
     found: dict[str, Relation] = {}
+    for subject in read:  # the tags of the rows, which are one row each
+        types = {subject.key: DataType.TEXT}
+        types |= {slug: catalog.tags[slug].definition.type for slug in tag.reads}
+        path = folder / f"given_{subject.table}.parquet"
+        rows = stored[subject.table]
+        found[given[subject.name]] = _relation(path, types, rows, catalog.zone)
     for name, columns in compiled.tables.items():
         types = column_types(catalog, name, columns)
         found[name] = _relation(
@@ -102,7 +115,12 @@ def _over_rows(
         )
         if name in compiled.superseded:
             keys = (*catalog.tables[name].key, "valid_at", "loaded_at", "until_at", "recorded_at")
-            found[f"{name}__superseded"] = Relation((), column_types(catalog, name, keys))
+            found[f"{name}__superseded"] = _relation(
+                folder / f"{name}__superseded.parquet",
+                column_types(catalog, name, keys),
+                _ended(stored.get(name, []), catalog.tables[name].key),
+                catalog.zone,
+            )
     return _fetch(engine, compiled, found)
 
 
@@ -113,27 +131,52 @@ def _stored_rows(catalog: Catalog, tag: Tag, example: Example) -> dict[str, list
     stored: dict[str, list[dict[str, Any]]] = {table: []}
     for number, given in enumerate(example.rows or (), start=1):
         row: dict[str, Any] = dict.fromkeys(definition.key, f"{number}")
-        row |= {name: value for name, value in given.items() if "." not in name}
-        if definition.customer is not None:
-            row[definition.customer] = CUSTOMER
-        for alias in {name.rpartition(".")[0] for name in given if "." in name}:
+        row |= given
+        group = tag.subject.group_column(table, definition)
+        if group is not None and not tag.via:
+            row[group] = EXAMPLE
+        if isinstance(tag.definition, ManualTag):
+            row.setdefault("label_set", tag.definition.label_set)
+        if tag.via and (holder := tag.meaning.via) is not None:
+            row.setdefault(tag.via, EXAMPLE)
+            row.setdefault(holder_since(tag.via), BEGINNING)
+            row[holder.reference] = str(row.get(holder.reference, f"{holder.table} {number}"))
+        dotted = {name: row.pop(name) for name in list(row) if "." in name}
+        for alias in {name.rpartition(".")[0] for name in dotted}:
             reference = definition.columns[f"{alias}_id"].references or ""
             other_key = str(row.setdefault(f"{alias}_id", f"{alias} {number}"))
             far = {
                 name.partition(".")[2]: value
-                for name, value in given.items()
+                for name, value in dotted.items()
                 if name.startswith(f"{alias}.")
             }
-            known = stored.setdefault(reference, [])
-            if all(other[catalog.tables[reference].key[0]] != other_key for other in known):
-                known.append({catalog.tables[reference].key[0]: other_key, **far})
+            known, key = stored.setdefault(reference, []), catalog.tables[reference].key[0]
+            since = far.get("valid_at")
+            if all((each[key], each.get("valid_at")) != (other_key, since) for each in known):
+                known.append({key: other_key, **far})
         stored[table].append(row)
-    people = stored.setdefault("customers", [])
-    if not any(row.get("customer_id") == CUSTOMER for row in people):
-        people.append({"customer_id": CUSTOMER})
-    for person in people:
-        person["since_at"] = person.get("since_at") or BEGINNING
+    subject = tag.subject
+    about = stored.setdefault(subject.table, [])
+    if not any(row.get(subject.key) == EXAMPLE for row in about):
+        about.append({subject.key: EXAMPLE})
+    for each in SUBJECTS.values():
+        for row in stored.get(each.table, []):
+            row["since_at"] = row.get("since_at") or BEGINNING
+    stored["identity"] = [{"customer_key": EXAMPLE, "customer_id": EXAMPLE}]
     return stored
+
+
+def _ended(rows: Sequence[dict[str, Any]], key: Sequence[str]) -> list[dict[str, Any]]:
+    """Entries that end each version of a key where its next one begins."""
+    versions: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        versions.setdefault(tuple(row.get(name) for name in key), []).append(row)
+    return [
+        {**older, "until_at": newer["valid_at"], "recorded_at": BEGINNING}
+        for chain in versions.values()
+        for older, newer in pairwise(sorted(chain, key=lambda row: str(row.get("valid_at"))))
+        if newer.get("valid_at") is not None
+    ]
 
 
 def _over_tags(
@@ -144,15 +187,25 @@ def _over_tags(
     size = max((len(value) for value in given.values()), default=1) if many else 1
     rows = []
     for number in range(size):
-        row: dict[str, Any] = {"customer_id": f"{number:06}"}
+        row: dict[str, Any] = {tag.subject.key: f"{number:06}"}
         for slug in tag.reads:
             value = given.get(slug)
             row[slug] = value[number] if many and value is not None else value
         rows.append(row)
-    types = {"customer_id": DataType.TEXT}
+    types = {tag.subject.key: DataType.TEXT}
     types |= {slug: catalog.tags[slug].definition.type for slug in tag.reads}
     found = {"given": _relation(folder / "given.parquet", types, rows, catalog.zone)}
-    return _fetch(engine, compile_over(catalog, as_of, tag), found)
+    compiled = compile_over(catalog, as_of, tag)
+    for columns in compiled.previous.values():
+        before = {slug: given.get(previous_name(slug)) for slug in tag.meaning.previous}
+        key, name = tag.subject.key, previous_table(tag.subject)
+        found[name] = _relation(
+            folder / f"{name}.parquet",
+            columns,
+            [{key: row[key], **before} for row in rows],
+            catalog.zone,
+        )
+    return _fetch(engine, compiled, found)
 
 
 def _relation(
@@ -181,7 +234,7 @@ def _relation(
 def _stored_value(name: str, kind: DataType, row: Mapping[str, Any], zone: tzinfo) -> Any:
     """A value of an example as it is stored; a time without an offset is the business's."""
     value = row.get(name)
-    if name in ("valid_at", "loaded_at"):
+    if name == "loaded_at" or (name == "valid_at" and value is None):
         return BEGINNING
     if kind is DataType.TIMESTAMP and isinstance(value, str):
         value = datetime.fromisoformat(value)

@@ -6,11 +6,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.conversions import from_bytes
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
@@ -36,12 +38,14 @@ from pyiceberg.types import (
     StringType,
     TimestamptzType,
 )
+from pyiceberg.utils.datetime import micros_to_timestamptz
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from tagline import storage
 from tagline.definitions.types import DataType
 from tagline.engines import Relation
 from tagline.errors import TaglineError
+from tagline.layout import BUCKET
 from tagline.settings import Settings
 
 Result = TypeVar("Result")
@@ -65,6 +69,16 @@ def open_lake(settings: Settings) -> Lake:
     return Lake(database_url(settings, "lake"), location)
 
 
+@dataclass(frozen=True)
+class StoredFile:
+    """A data file of a table, with the least instant that it has of a column."""
+
+    path: str
+    bytes: int
+    partition: str
+    lowest: datetime | None
+
+
 class Lake:
     """Iceberg tables named `namespace.table`; it knows files, engines read and write them."""
 
@@ -81,10 +95,17 @@ class Lake:
         return self._retried(lambda: SqlCatalog("tagline", **properties))
 
     def ensure(
-        self, table: str, columns: Mapping[str, DataType], partition_by: str | None = None
+        self,
+        table: str,
+        columns: Mapping[str, DataType],
+        partition_by: str | None = None,
+        properties: Mapping[str, str] | None = None,
     ) -> None:
-        """Make sure that the table exists with at least these columns."""
-        found = self._find(table) or self._create(table, columns, partition_by)
+        """Make sure that the table exists with at least these columns.
+
+        A new one is partitioned and gets the properties; an existing one keeps its own.
+        """
+        found = self._find(table) or self._create(table, columns, partition_by, properties)
         present = {field.name: field.field_type for field in found.schema().fields}
         for name, kind in columns.items():
             if name in present and _shape(present[name]) != _shape(_iceberg_type(kind, 0)):
@@ -99,6 +120,17 @@ class Lake:
         """Whether the table has been made."""
         return self._find(table) is not None
 
+    def property_of(self, table: str, name: str, otherwise: str) -> str:
+        """A property of the table, or `otherwise` where it has none or does not exist."""
+        found = self._find(table)
+        return found.properties.get(name, otherwise) if found else otherwise
+
+    def snapshot(self, table: str) -> int | None:
+        """The id of the table's state by now; None while it has never had a file."""
+        found = self._find(table)
+        snapshot = found.current_snapshot() if found else None
+        return snapshot.snapshot_id if snapshot else None
+
     def relation(
         self,
         table: str,
@@ -106,10 +138,13 @@ class Lake:
         *,
         before: tuple[str, datetime] | None = None,
         after: tuple[str, datetime] | None = None,
+        equal: tuple[str, int] | None = None,
+        snapshot: int | None = None,
     ) -> Relation:
-        """The table's files that may hold rows with column < `before` and >= `after`.
+        """The table's files that may hold rows with column < `before`, >= `after`, == `equal`.
 
         Pruning is by file, so rows outside may remain. A table that does not exist is empty.
+        With `snapshot`, its files are those of that earlier state.
         """
         condition: BooleanExpression = AlwaysTrue()
         if before:
@@ -118,9 +153,11 @@ class Lake:
             condition = And(
                 condition, NotBefore(term=Reference(after[0]), value=_literal(after[1]))
             )
+        if equal:
+            condition = And(condition, EqualTo(term=Reference(equal[0]), value=_literal(equal[1])))
         with storage.explained(self.location):
             found = self._find(table)
-            tasks = _tasks(found, condition) if found else ()
+            tasks = _tasks(found, condition, snapshot) if found else ()
         return Relation(tuple(sorted(_path(task) for task in tasks)), dict(columns))
 
     def new_file(self, table: str) -> str:
@@ -161,8 +198,55 @@ class Lake:
 
         self._retried(commit)
 
-    def follow(self, table: str, files: Iterable[str]) -> None:
-        """Make the table hold exactly these files, in one commit."""
+    def files(self, table: str, column: str) -> list[StoredFile]:
+        """The table's files, with the least value that each has of a column of instants."""
+        with storage.explained(self.location):
+            found = self._find(table)
+            tasks = _tasks(found, AlwaysTrue()) if found else []
+        if found is None:
+            return []
+        field = found.schema().find_field(column)
+        numbers = {each.name: each.field_id for each in found.schema().fields}
+        stored = []
+        for task in tasks:
+            bound = (task.file.lower_bounds or {}).get(field.field_id)
+            lowest = from_bytes(field.field_type, bound) if bound is not None else None
+            # A table that began with one bucket has no partitions, but files of one bucket each
+            bucket = (task.file.lower_bounds or {}).get(numbers.get(BUCKET, -1))
+            stored.append(
+                StoredFile(
+                    path=_path(task),
+                    bytes=task.file.file_size_in_bytes,
+                    partition=f"{task.file.partition} {bucket!r}",
+                    lowest=micros_to_timestamptz(lowest) if lowest is not None else None,
+                )
+            )
+        return stored
+
+    def exchange(self, table: str, old: Sequence[str], new: Sequence[str]) -> bool:
+        """In one commit, put files in the place of others that hold the same rows.
+
+        Changes nothing and says so where the table has not all of the `old` ones any more.
+        """
+
+        def commit() -> bool:
+            found = self._load(table)
+            present = {_path(task): task.file for task in _tasks(found, AlwaysTrue())}
+            if not set(old) <= set(present):
+                return False
+            with found.transaction() as transaction:
+                with transaction.update_snapshot().overwrite() as snapshot:
+                    for path in old:
+                        snapshot.delete_data_file(present[path])
+                transaction.add_files(list(new), check_duplicate_files=False)
+            return True
+
+        return self._retried(commit)
+
+    def follow(
+        self, table: str, files: Iterable[str], properties: Mapping[str, str] | None = None
+    ) -> None:
+        """Make the table hold exactly these files, and give it properties, in one commit."""
         wanted = set(files)
 
         def commit() -> None:
@@ -177,6 +261,8 @@ class Lake:
                             snapshot.delete_data_file(present[path])
                 if missing:
                     transaction.add_files(missing, check_duplicate_files=False)
+                if properties:
+                    transaction.set_properties(dict(properties))
 
         self._retried(commit)
 
@@ -202,7 +288,11 @@ class Lake:
         return found
 
     def _create(
-        self, table: str, columns: Mapping[str, DataType], partition_by: str | None
+        self,
+        table: str,
+        columns: Mapping[str, DataType],
+        partition_by: str | None,
+        properties: Mapping[str, str] | None,
     ) -> Table:
         namespace, name = table.split(".", 1)
         schema = Schema(
@@ -229,6 +319,7 @@ class Lake:
                         "commit.manifest-merge.enabled": "true",
                         "write.metadata.delete-after-commit.enabled": "true",
                         "write.metadata.previous-versions-max": "20",
+                        **(properties or {}),
                     },
                 )
             except TableAlreadyExistsError:
@@ -260,8 +351,10 @@ class Lake:
         raise AssertionError("unreachable")
 
 
-def _tasks(table: Table, condition: BooleanExpression) -> list[FileScanTask]:
-    return list(table.scan(row_filter=condition).plan_files())
+def _tasks(
+    table: Table, condition: BooleanExpression, snapshot: int | None = None
+) -> list[FileScanTask]:
+    return list(table.scan(row_filter=condition, snapshot_id=snapshot).plan_files())
 
 
 def _path(task: FileScanTask) -> str:

@@ -35,6 +35,8 @@ from tagline.definitions.tag import Quality
 from tagline.errors import DefinitionError, Fault, UnknownName, did_you_mean
 from tagline.meaning import Meaning, World, digest, understand, version_of
 from tagline.sqlfiles import SqlFile, parse_sql, unknown_tables
+from tagline.subject_checks import check_model_subject, check_subject_table
+from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 
 @dataclass
@@ -168,10 +170,13 @@ def load(root: Path, business: str) -> Catalog:
     for (kind, name), file in project.files.items():
         if kind == "tables" and name in tables:
             project.faults += check_table(file, name, tables[name], names)
+            project.faults += check_subject_table(file, name, tables[name])
         elif kind == "sources" and name in project.sources:
             project.faults += check_source(file, name, project.sources[name], names)
         elif kind == "models" and name in project.models:
             project.faults += check_model(file, project.models[name], names)
+            subjects = {slug: _subject(project, slug) for slug in tags.places}
+            project.faults += check_model_subject(file, project.models[name], subjects)
         elif kind == "businesses" and name in project.businesses:
             project.faults += check_business(file, project.businesses[name], names)
         elif kind == "standards":
@@ -187,10 +192,13 @@ def load(root: Path, business: str) -> Catalog:
         table_digests,
         names.known("tables") - set(tables),
         names.known("models") - set(project.models),
+        {slug: _subject(project, slug) for slug in tags.places},
+        {slug: tag.values for slug, tag in tags.definitions.items() if tag.values is not None},
     )
     meanings: dict[str, Meaning] = {}
     for slug, definition in tags.definitions.items():
-        meanings[slug], faults = understand(tags.files[slug], definition, world)
+        subject = _subject(project, slug)
+        meanings[slug], faults = understand(tags.files[slug], definition, world, subject)
         project.faults += faults
     order = _in_order(project, meanings)
     if project.faults:
@@ -203,11 +211,17 @@ def load(root: Path, business: str) -> Catalog:
     built = {
         slug: Tag(
             slug, *tags.places[slug], tags.definitions[slug], meanings[slug],
-            tags.files[slug].name, versions[slug],
+            tags.files[slug].name, versions[slug], _subject(project, slug),
         )
         for slug in order
     }  # fmt: skip
     return _serve(project, business, built, table_digests)
+
+
+def _subject(project: _Project, slug: str) -> Subject:
+    """What a tag is about, as its theme says; a theme with faults is about customers."""
+    theme = project.themes.get(project.tags.places[slug][0])
+    return SUBJECTS[theme.subject] if theme is not None else CUSTOMER
 
 
 def _tag_types(project: _Project) -> dict[str, DataType]:
@@ -303,13 +317,16 @@ def _gap(
     project: _Project, tag: Tag, has: Collection[str], absent: Mapping[str, Collection[str]]
 ) -> str | None:
     """The table or column that a tag is made from and that the business does not have."""
+    if tag.subject.table not in has:
+        return f"table {tag.subject.table}"
     if tag.table is None:
         return None
     if tag.table not in has:
         return f"table {tag.table}"
     columns = project.tables[tag.table].columns
     parts = (tag.meaning.value, tag.meaning.where, tag.meaning.by, tag.meaning.pick)
-    for name in sorted({name for part in parts if part for name in part.names}):
+    named = {name for part in parts if part for name in part.names} | ({tag.via} - {""})
+    for name in sorted(named):
         alias, _, column = name.rpartition(".")
         table = (columns[f"{alias}_id"].references or "") if alias else tag.table
         if table not in has:
@@ -329,7 +346,7 @@ def _wanted(definition: BusinessDefinition, tags: Mapping[str, Tag]) -> set[str]
         slug = stack.pop()
         if slug not in wanted:
             wanted.add(slug)
-            stack.extend(tags[slug].reads)
+            stack.extend((*tags[slug].reads, *tags[slug].meaning.previous))
     return wanted
 
 

@@ -14,6 +14,7 @@ from sqlglot import exp
 from tagline.definitions import (
     DataType,
     ExtractionTag,
+    ManualTag,
     ModelDefinition,
     ModelTag,
     RankTag,
@@ -32,8 +33,14 @@ from tagline.expressions import (
     parse_pick,
     parse_value,
 )
+from tagline.expressions.cases import case_faults
+from tagline.judgements import lacking_labels
+from tagline.references import Holder, holder_of, holder_since
+from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_OVER_ROWS = (ExtractionTag, StatisticTag, ManualTag)
+_PREVIOUS = re.compile(r"previous\((\w+)\)")
 _ASSIGNABLE = {
     DataType.NUMBER: {DataType.INTEGER, DataType.NUMBER},
     DataType.INTEGER: {DataType.INTEGER},
@@ -47,8 +54,10 @@ class Meaning:
     """The parsed parts of a tag; which are set depends on its kind."""
 
     reads: tuple[str, ...] = ()  # tags
+    previous: tuple[str, ...] = ()  # tags whose value of the release before a rule reads
     value: Expression | None = None
     where: Expression | None = None
+    via: Holder | None = None
     by: Expression | None = None
     pick: Expression | None = None  # the aggregate that ranks the groups
     pick_count: int | None = None
@@ -66,10 +75,23 @@ class World:
     table_digests: Mapping[str, str] = field(default_factory=dict)
     broken_tables: frozenset[str] = frozenset()  # they exist, but their files have faults
     broken_models: frozenset[str] = frozenset()
+    tag_subjects: Mapping[str, Subject] = field(default_factory=dict)  # customers' if not here
+    tag_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of texts with values
+
+    def tags_of(self, subject: Subject) -> dict[str, DataType]:
+        """Types of a subject's tags."""
+        return {
+            slug: kind
+            for slug, kind in self.tag_types.items()
+            if self.tag_subjects.get(slug, CUSTOMER) is subject
+        }
 
 
 def table_scope(world: World, table: str) -> Scope:
-    """Names in reach of an expression over a table: its columns, referenced ones, as_of."""
+    """Names in reach of an expression over a table: its columns, referenced ones, as_of.
+
+    Over machines or opportunities, a customer's tag also reads the tags of each of them.
+    """
     definition = world.tables[table]
     columns = {name: column.type for name, column in definition.columns.items()}
     for name, column in definition.columns.items():
@@ -77,14 +99,16 @@ def table_scope(world: World, table: str) -> Scope:
         if referenced is not None:
             for other, far in referenced.columns.items():
                 columns[f"{name.removesuffix('_id')}.{other}"] = far.type
-    return Scope({**columns, "as_of": DataType.TIMESTAMP}, world.standards)
+    subject = subject_of_table(table)
+    tags = world.tags_of(subject) if subject not in (None, CUSTOMER) else {}
+    return Scope({**tags, **columns, "as_of": DataType.TIMESTAMP}, world.standards)
 
 
 def understand(
-    file: DefinitionFile, definition: TagDefinition, world: World
+    file: DefinitionFile, definition: TagDefinition, world: World, subject: Subject = CUSTOMER
 ) -> tuple[Meaning, list[Fault]]:
     """Parse a tag's expressions; returns its meaning and every fault found."""
-    reader = _Reader(file, world)
+    reader = _Reader(file, world, subject)
     if isinstance(definition, ExtractionTag | StatisticTag):
         meaning = reader.over_table(definition)
     elif isinstance(definition, RankTag):
@@ -93,6 +117,8 @@ def understand(
         meaning = reader.rule(definition)
     elif isinstance(definition, ModelTag):
         meaning = reader.model(definition)
+    elif isinstance(definition, ManualTag):
+        meaning = reader.manual(definition)
     else:
         raise TypeError(f"no meaning for {type(definition).__name__}")
     reader.common(definition)
@@ -100,9 +126,10 @@ def understand(
 
 
 class _Reader:
-    def __init__(self, file: DefinitionFile, world: World) -> None:
+    def __init__(self, file: DefinitionFile, world: World, subject: Subject) -> None:
         self.file = file
         self.world = world
+        self.subject = subject
         self.faults: list[Fault] = []
 
     def fault(self, location: Location, message: str) -> None:
@@ -129,23 +156,26 @@ class _Reader:
         table = self.world.tables[tag.table]
         scope = table_scope(self.world, tag.table)
         if isinstance(tag, ExtractionTag):
-            if table.key != (table.customer,):
-                self.fault(("table",), f"{tag.table} has no single row per customer; use statistic")
+            if table.key != (self.subject.group_column(tag.table, table),):
+                said = f"{tag.table} has no single row per {self.subject.name}; use statistic"
+                self.fault(("table",), said)
             value = self.parse(("value",), tag.value, scope, parse_value)
             self.assignable(("value",), value, tag.type)
-            return Meaning(value=value)
-        if table.customer is None:
-            self.fault(("table",), f"table {tag.table} has no customer column to group by")
+            return Meaning(reads=self.tags_of_rows(tag.table, value), value=value)
+        via = self.holder(tag)
+        if self.subject.group_column(tag.table, table) is None and tag.via is None:
+            self.fault(("table",), f"table {tag.table} has no {self._column} column to group by")
         if tag.window is not None and table.event_at is None:
             self.fault(("window",), f"table {tag.table} has no event_at, so no window; remove it")
         where = self.parse(("where",), tag.where, scope, parse_condition)
         if (tag.by is None) != (tag.pick is None) or (tag.by is None) == (tag.value is None):
             self.fault((), "a statistic has either 'value', or 'by' with 'pick'")
-            return Meaning(where=where)
+            return Meaning(where=where, via=via)
         if tag.by is None:
             value = self.parse(("value",), tag.value, scope, parse_aggregate)
             self.assignable(("value",), value, tag.type)
-            return Meaning(value=value, where=where)
+            reads = self.tags_of_rows(tag.table, value, where)
+            return Meaning(reads=reads, value=value, where=where, via=via)
         by = self.parse(("by",), tag.by, scope, parse_value)
         if by is not None and by.type is not DataType.TEXT:
             self.fault(("by",), "by: needs a text; cast it, for example cast(x as text)")
@@ -157,7 +187,50 @@ class _Reader:
         wanted = DataType.TEXT if count is None else DataType.TEXT_LIST
         if pick is not None and tag.type is not wanted:
             self.fault(("type",), f"type: this pick gives {wanted.value}, not {tag.type.value}")
-        return Meaning(where=where, by=by, pick=pick, pick_count=count)
+        reads = self.tags_of_rows(tag.table, where, by, pick)
+        return Meaning(reads=reads, where=where, via=via, by=by, pick=pick, pick_count=count)
+
+    @property
+    def _column(self) -> str:
+        return "customer" if self.subject is CUSTOMER else self.subject.key
+
+    def tags_of_rows(self, table: str, *expressions: Expression | None) -> tuple[str, ...]:
+        """The tags, of what the rows are about, that expressions over a table name."""
+        subject, columns = subject_of_table(table), self.world.tables[table].columns
+        if subject is None or subject is CUSTOMER:
+            return ()
+        tags = self.world.tags_of(subject)
+        named = {name for each in expressions if each for name in each.names if name in tags}
+        for name in sorted(named):
+            if name in columns:
+                self.fault((), f"{name} is a column of {table} and a tag; rename the tag")
+            elif self.subject is not CUSTOMER:
+                self.fault((), self.foreign(name) or f"{name} is no column of {table}; use a rule")
+        return tuple(sorted(named - set(columns)))
+
+    def foreign(self, slug: str) -> str | None:
+        """What to say of a tag of another subject; None of one's own."""
+        other = self.world.tag_subjects.get(slug, CUSTOMER)
+        if other is self.subject:
+            return None
+        said = f"{slug} is a tag of each {other.name}, and this is one of each {self.subject.name}"
+        if self.subject is CUSTOMER:
+            return f"{said}; read it by a statistic with 'table: {other.table}'"
+        return f"{said}; a tag reads tags of its own subject"
+
+    def holder(self, tag: StatisticTag) -> Holder | None:
+        if tag.via is None:
+            return None
+        if self.subject is not CUSTOMER:
+            self.fault(
+                ("via",), f"via: finds a customer; this is a tag of each {self.subject.name}"
+            )
+            return None
+        try:
+            return holder_of(tag.via, tag.table, self.world.tables, self.world.table_digests)
+        except ExpressionError as error:
+            self.fault(("via",), f"via: {error}")
+            return None
 
     def rank(self, tag: RankTag) -> Meaning:
         for key, slug in (("of", tag.of), ("within", tag.within)):
@@ -171,21 +244,32 @@ class _Reader:
         return Meaning(reads=tuple(slug for slug in (tag.of, tag.within) if slug))
 
     def rule(self, tag: RuleTag) -> Meaning:
-        scope = Scope({**self.world.tag_types, "as_of": DataType.TIMESTAMP}, self.world.standards)
+        types = self.world.tag_types
+        scope = Scope({**types, "as_of": DataType.TIMESTAMP}, self.world.standards, types)
         reads: set[str] = set()
+        previous: set[str] = set()
         cases = []
         for index, case in enumerate(tag.cases):
             parsed = self.parse(("cases", index, "when"), case.when, scope, parse_condition)
             if parsed is not None:
                 cases.append(parsed)
                 reads |= parsed.names - {"as_of"}
+                previous |= parsed.previous
+                for name in sorted((parsed.names - {"as_of"}) | parsed.previous):
+                    if said := self.foreign(name):
+                        self.fault(("cases", index, "when"), said)
             self.fits(("cases", index, "value"), case.value, tag)
             reads |= self.placeholders(("cases", index, "because"), case.because)
         self.fits(("otherwise", "value"), tag.otherwise.value, tag)
         reads |= self.placeholders(("otherwise", "because"), tag.otherwise.because)
-        return Meaning(reads=tuple(sorted(reads)), cases=tuple(cases))
+        if len(cases) == len(tag.cases):
+            for location, message in case_faults(cases, scope.columns, self.world.tag_values):
+                self.fault(location, message)
+        return Meaning(tuple(sorted(reads)), tuple(sorted(previous)), cases=tuple(cases))
 
     def model(self, tag: ModelTag) -> Meaning:
+        if self.subject is not CUSTOMER:
+            self.fault(("kind",), f"a model tells of customers, not of each {self.subject.name}")
         if tag.model in self.world.broken_models:
             return Meaning()
         if tag.model not in self.world.models:
@@ -197,6 +281,18 @@ class _Reader:
             self.fault(("type",), f"type: output {tag.output} is {wanted.value}")
         return Meaning(reads=tuple(sorted(self.world.models[tag.model].features)))
 
+    def manual(self, tag: ManualTag) -> Meaning:
+        if self.subject is not CUSTOMER:
+            self.fault(("kind",), f"people judge customers, not each {self.subject.name}")
+        if tag.table not in self.world.broken_tables:
+            for said in lacking_labels(self.world.tables.get(tag.table)):
+                self.fault(("kind",), said)
+        if tag.type not in (DataType.BOOLEAN, DataType.TEXT):
+            self.fault(("type",), f"type: a manual tag is boolean or text, not {tag.type.value}")
+        elif tag.type is DataType.TEXT and tag.values is None:
+            self.fault((), "a manual text tag lists its 'values', so that others do not count")
+        return Meaning()
+
     def placeholders(self, location: Location, text: str) -> set[str]:
         names = set(PLACEHOLDER.findall(text))
         for name in names:
@@ -207,6 +303,8 @@ class _Reader:
         if slug not in self.world.tag_types:
             close = did_you_mean(slug, self.world.tag_types)
             self.fault(location, f"unknown tag {slug!r}.{close}")
+        elif said := self.foreign(slug):
+            self.fault(location, said)
 
     def assignable(self, location: Location, value: Expression | None, wanted: DataType) -> None:
         if value is None or value.type is None:
@@ -226,15 +324,20 @@ class _Reader:
     def common(self, tag: TagDefinition) -> None:
         if tag.values is not None and tag.type not in (DataType.TEXT, DataType.TEXT_LIST):
             self.fault(("values",), "only a text tag has values")
-        if isinstance(tag, ExtractionTag | StatisticTag):
+        values = tag.values or ()
+        for each in sorted({each for each in values if values.count(each) > 1}):
+            self.fault(("values",), f"values: {each!r} is there more than once")
+        if isinstance(tag, _OVER_ROWS):
             self.fits(("empty",), tag.empty, tag)
         for index, example in enumerate(tag.examples):
-            table = tag.table if isinstance(tag, ExtractionTag | StatisticTag) else None
+            table = tag.table if isinstance(tag, _OVER_ROWS) else None
             needed, other = ("rows", "tags") if table else ("tags", "rows")
             if getattr(example, needed) is None or getattr(example, other) is not None:
                 self.fault(("examples", index), f"an example of a {tag_kind(tag)} has '{needed}'")
             if table is not None and table in self.world.tables:
-                known = table_scope(self.world, table).columns
+                known = dict(table_scope(self.world, table).columns)
+                if isinstance(tag, StatisticTag) and tag.via is not None:
+                    known[holder_since(tag.via)] = DataType.TIMESTAMP
                 for number, row in enumerate(example.rows or ()):
                     for name in row:
                         if name not in known:
@@ -242,7 +345,8 @@ class _Reader:
                             place = ("examples", index, "rows", number, name)
                             self.fault(place, f"unknown column {name!r}.{close}")
             for name in example.tags or ():
-                self.known_tag(("examples", index, "tags", name), name)
+                read = _PREVIOUS.fullmatch(name)
+                self.known_tag(("examples", index, "tags", name), read[1] if read else name)
 
 
 def tag_kind(tag: TagDefinition) -> str:
@@ -282,6 +386,8 @@ def version_of(
         parts["empty"] = tag.empty
     if isinstance(tag, StatisticTag):
         parts["window"] = tag.window.total_seconds() if tag.window else None
+        if tag.via is not None:  # a key of its own: versions of other statistics stay
+            parts["via"] = tag.via
     if isinstance(tag, RankTag):
         parts |= {"of": tag.of, "into": tag.into, "best": tag.best, "within": tag.within}
     if isinstance(tag, RuleTag):
@@ -291,6 +397,9 @@ def version_of(
         parts["otherwise"] = tag.otherwise.value
     if isinstance(tag, ModelTag):
         parts |= {"model": tag.model, "output": tag.output}
+    if isinstance(tag, ManualTag):
+        parts |= {"label_set": tag.label_set, "agreement": tag.agreement, "values": tag.values}
+        parts |= {"empty": tag.empty, "made": world.table_digests.get(tag.table)}
     used = set(meaning.reads)
     parts["reads"] = {slug: versions[slug] for slug in sorted(used) if slug in versions}
     return digest(parts)

@@ -18,12 +18,13 @@ from tagline.registry.schema import LakePublication, ReleaseEvent
 from tagline.registry.schema import Release as Release
 from tagline.release_draft import draft_release
 from tagline.serve.released import file_columns, files_of
+from tagline.subjects import CUSTOMER, SUBJECTS
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
 
 LOCK = "releases"  # one change of releases at a time
-LAKE_TABLE = "tags.customers"
+LAKE_TABLE = CUSTOMER.lake_table
 log = logging.getLogger(__name__)
 
 
@@ -160,7 +161,7 @@ def rollback(
 
 
 def follow_lake(deployment: Deployment, at: datetime) -> None:
-    """Bring the Iceberg table of released tags in line with the active releases.
+    """Bring the Iceberg tables of released tags in line with the active releases.
 
     Only days that changed are committed; repeating the call changes nothing.
     """
@@ -176,10 +177,15 @@ def follow_lake(deployment: Deployment, at: datetime) -> None:
             wanted_id = wanted.id if wanted else None
             if shown.get(as_of) == wanted_id:
                 continue
-            files = files_of(wanted) if wanted else ()
-            if files:
-                deployment.lake.ensure(LAKE_TABLE, file_columns(files[0]), partition_by="as_of")
-            deployment.lake.replace(LAKE_TABLE, "as_of", as_of, files)
+            for subject in SUBJECTS.values():
+                files: tuple[str, ...] = ()
+                if wanted is not None and subject.name in wanted.files:
+                    files = files_of(wanted, subject)
+                table = subject.lake_table
+                if files:
+                    deployment.lake.ensure(table, file_columns(files[0]), partition_by="as_of")
+                if files or deployment.lake.exists(table):
+                    deployment.lake.replace(table, "as_of", as_of, files)
             values = {"release_id": wanted_id, "published_at": at}
             with registry.session() as session:
                 session.execute(

@@ -15,12 +15,18 @@ from tagline.settings import Settings
 
 @contextmanager
 def scratch_folder(settings: Settings, name: str) -> Iterator[Path]:
+    """An empty folder in the home for the block; see `held_folder`."""
+    with held_folder(settings.home_path / "scratch", name) as folder:
+        yield folder
+
+
+@contextmanager
+def held_folder(root: Path, name: str) -> Iterator[Path]:
     """An empty folder for the block; what killed processes left beside it is removed first.
 
     A folder is locked by its process for as long as that lives, so a folder that can be locked
     has no owner any more. Where the file system knows no locks, nothing is swept.
     """
-    root = settings.home_path / "scratch"
     root.mkdir(parents=True, exist_ok=True)
     folder, lock = _made(root, name)
     try:
@@ -49,6 +55,8 @@ def _made(root: Path, name: str) -> tuple[Path, int]:
 
 def _sweep(root: Path) -> None:
     for folder in root.iterdir():
+        if not folder.is_dir():
+            continue
         try:
             lock = os.open(folder, os.O_RDONLY)
         except OSError:

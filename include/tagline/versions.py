@@ -23,6 +23,7 @@ from tagline.definitions import TableDefinition
 from tagline.definitions.types import DataType
 from tagline.engines import Engine, Relation, identifier, literal
 from tagline.lake import Lake
+from tagline.layout import row_bucket_sql
 from tagline.sources import Interval
 from tagline.sources.delivery import instant
 from tagline.storage import remove
@@ -288,11 +289,7 @@ class Versions:
 
     def _rows_sql(self, at: datetime) -> str:
         """New rows, and copies of rows whose old end no longer holds."""
-        bucket = "CAST(0 AS BIGINT)"
-        if self.table.customer and self.buckets > 1:
-            customer = f"CAST({identifier(self.table.customer)} AS VARCHAR)"
-            hexadecimal = f"'0x' || substr(md5({customer}), 1, 8)"
-            bucket = f"coalesce(CAST({hexadecimal} AS BIGINT) % {self.buckets}, 0)"
+        bucket = row_bucket_sql(self.table, self.buckets)
         return (
             f"SELECT {self._declared}, {literal(self.source)} AS {SOURCE}, valid_at, "
             f"{instant(at)} AS loaded_at, {bucket} AS customer_bucket FROM changed "

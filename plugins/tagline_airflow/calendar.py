@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,15 +15,21 @@ from airflow.sdk import CronDataIntervalTimetable
 from tagline.definitions.business import BusinessDefinition
 from tagline.settings import Settings
 
+_PREVIOUS = re.compile(r"\bprevious\s*\(", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class BusinessCalendar:
-    """The schedule arguments of a DAG: `DAG(..., **calendar.daily())`."""
+    """The schedule arguments of a DAG: `DAG(..., **calendar.daily())`.
+
+    `in_order` says that a tag reads the release before, so that days run one after the other.
+    """
 
     business: str
     timezone: str
     starts_on: date
     ends_on: date | None
+    in_order: bool = False
 
     def daily(self) -> dict[str, Any]:
         """A run at each midnight, for the day that has ended; past days only by a backfill."""
@@ -51,5 +59,19 @@ def business_calendar() -> BusinessCalendar:
     path = settings.definitions / "businesses" / f"{settings.business}.yaml"
     definition = BusinessDefinition.model_validate(yaml.safe_load(path.read_text()))
     return BusinessCalendar(
-        settings.business, definition.timezone, definition.starts_on, definition.ends_on
+        settings.business,
+        definition.timezone,
+        definition.starts_on,
+        definition.ends_on,
+        names_previous(settings.definitions),
     )
+
+
+def names_previous(definitions: Path) -> bool:
+    """Whether the text of a tag's file names `previous(...)`.
+
+    Loading the catalog would take longer than a DAG file may. A mention in a comment, or in a tag
+    of another business, costs no more than days that wait for each other.
+    """
+    files = (definitions / "tags").rglob("*.yaml")
+    return any(_PREVIOUS.search(path.read_text("utf-8")) for path in files)

@@ -42,16 +42,24 @@ class CoreRun:
 class CoreOperator(BaseOperator):
     """Calls the core's `module:function(deployment, run_id, as_of, at)` and logs its report.
 
-    `calls` names the function. With `table` (mapped tasks) it is called for that table alone. The
-    return value is the report as JSON. Without data for the day the rest of the run is skipped;
-    what a retry cannot mend fails at once.
+    `calls` names the function. With `table` or `bucket` (mapped tasks) it is called for that
+    alone. The return value is the report as JSON. Without data for the day the rest of the run is
+    skipped; what a retry cannot mend fails at once.
     """
 
-    def __init__(self, *, calls: str, table: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        calls: str,
+        table: str | None = None,
+        bucket: int | None = None,
+        **options: Any,
+    ) -> None:
         options.setdefault("on_failure_callback", mark_failed)
         super().__init__(**options)
         self.calls = calls
         self.table = table
+        self.bucket = bucket
 
     def execute(self, context: Context) -> Any:
         """Call the core and log what it reports; its errors are said in Airflow's words."""
@@ -103,8 +111,12 @@ class CoreOperator(BaseOperator):
     def call(self, deployment: Deployment, run: CoreRun, at: datetime) -> Any:
         """Call the function of the core."""
         function = _function(self.calls)
-        tables = {} if self.table is None else {"tables": [self.table]}
-        return function(deployment, run.id, run.as_of, at, **tables)
+        only: dict[str, Any] = {}
+        if self.table is not None:
+            only["tables"] = [self.table]
+        if self.bucket is not None:
+            only["bucket"] = self.bucket
+        return function(deployment, run.id, run.as_of, at, **only)
 
     def finish(self, report: Any, context: Context) -> None:
         """What is left to do with a report."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Param, TaskGroup
+from airflow.sdk import DAG, Param, TaskGroup
 
+from tagline.settings import Settings
 from tagline_airflow.operators import CoreOperator, ReleaseOperator, StartOperator, TrainOperator
 
 if TYPE_CHECKING:
@@ -46,9 +47,37 @@ def _per_table(name: str, plan: type[CoreOperator], lists: str, calls: str) -> T
     return group
 
 
+def compute() -> CoreOperator | TaskGroup:
+    """Work out the tags: in one task, or with several customer buckets a mapped task for each."""
+    if Settings().customer_buckets == 1:
+        return step("compute", "tagline.compute:compute")
+    with TaskGroup("compute") as group:
+        buckets = step("plan", "tagline.buckets:plan_buckets")
+        computed = CoreOperator.partial(
+            task_id="bucket",
+            calls="tagline.buckets:compute_bucket",
+            map_index_template="bucket {{ task.bucket }}",
+        ).expand(bucket=buckets.output)
+        computed >> step("join", "tagline.buckets:join_buckets")
+    return group
+
+
 def release() -> ReleaseOperator:
     """Release what the gate has passed; emits the asset tagline://release."""
     return ReleaseOperator(task_id="release")
+
+
+def one_after_the_other(dag: DAG) -> None:
+    """Let a day begin only when the one before is released, skipped or held.
+
+    Airflow has no such order for a backfill: its runs have a limit of their own in place of the
+    DAG's. So the first task waits for that of the day before and for what directly follows it,
+    to which the release is added. A failed day keeps later ones waiting until it is mended.
+    """
+    first, last = dag.get_task("extract.plan"), dag.get_task("release")
+    first.depends_on_past = True
+    first.wait_for_downstream = True
+    first >> last
 
 
 def train() -> TaskGroup:

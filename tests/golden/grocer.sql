@@ -54,45 +54,77 @@ customers_extractions AS NOT MATERIALIZED (
 ),
 interactions_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
-    COUNT(*) FILTER(WHERE r."happened_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."kind" = 'contact') AS "campaign_contacts_90d",
+    r.subject_key AS customer_id,
+    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "campaign_contacts_90d",
     COUNT(DISTINCT CASE WHEN "r"."kind" = 'redemption' THEN "r"."campaign" ELSE NULL END) / NULLIF(COUNT(DISTINCT CASE WHEN "r"."kind" = 'contact' THEN "r"."campaign" ELSE NULL END), 0) AS "campaign_response_share",
-    COUNT(*) FILTER(WHERE r."happened_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."kind" = 'redemption') AS "coupon_redemptions_90d",
-    COUNT(*) FILTER(WHERE "r"."kind" = 'redemption') AS "coupon_redemptions_total",
-    DATE_DIFF('DAY', CAST(MAX(MAKE_TIMESTAMP(EPOCH_US("r"."happened_at"))) FILTER(WHERE "r"."kind" = 'contact') AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "last_contact_days",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "coupon_redemptions_90d",
+    COUNT(CASE WHEN r.condition_3 THEN 1 END) AS "coupon_redemptions_total",
+    DATE_DIFF('DAY', CAST(MAX(CASE WHEN r.condition_4 THEN "r"."happened_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "last_contact_days",
     COUNT(*) AS matched_1
-  FROM interactions_rows AS r
-  GROUP BY r.customer_id
+  FROM (
+    SELECT
+      r.customer_id AS subject_key,
+      "r"."campaign" AS "campaign",
+      MAKE_TIMESTAMP(EPOCH_US("r"."happened_at")) AS "happened_at",
+      "r"."kind" AS "kind",
+      r."happened_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."kind" = 'contact' AS condition_1,
+      r."happened_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."kind" = 'redemption' AS condition_2,
+      "r"."kind" = 'redemption' AS condition_3,
+      "r"."kind" = 'contact' AS condition_4
+    FROM interactions_rows AS r
+  ) AS r
+  GROUP BY r.subject_key
 ),
 order_gaps_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
+    r.subject_key AS customer_id,
     ARG_MAX("r"."amount", ROW("r"."order_number", "r"."amount")) AS "last_order_amount",
     ARG_MAX("r"."gap_days", ROW("r"."order_number", "r"."gap_days")) AS "order_gap_last_days",
     (CAST(SUM(CAST("r"."gap_days" AS DECIMAL(38, 6))) AS DOUBLE) / COUNT("r"."gap_days")) AS "order_gap_mean_days",
     ROUND(STDDEV_SAMP("r"."gap_days"), 6) AS "order_gap_stddev_days"
-  FROM order_gaps_rows AS r
-  GROUP BY r.customer_id
+  FROM (
+    SELECT
+      r.customer_id AS subject_key,
+      "r"."amount" AS "amount",
+      "r"."gap_days" AS "gap_days",
+      "r"."order_number" AS "order_number"
+    FROM order_gaps_rows AS r
+  ) AS r
+  GROUP BY r.subject_key
 ),
 order_lines_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
-    COUNT(DISTINCT "product"."category") FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS "category_count_90d",
-    COUNT(DISTINCT "product"."department") FILTER(WHERE "r"."status" = 'placed') AS "department_count_total",
-    CAST(SUM(CAST(CASE WHEN "product"."department" IN ('PRODUCE', 'MEAT', 'MEAT-PCKGD', 'SEAFOOD', 'SEAFOOD-PCKGD', 'DELI', 'SALAD BAR', 'PASTRY') THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE) / NULLIF(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE), 0) AS "fresh_share_365d",
-    CAST(SUM(CAST(CASE WHEN "product"."brand" = 'Private' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE) / NULLIF(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE), 0) AS "private_label_share_365d",
-    COUNT(DISTINCT "r"."product_id") FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS "product_count_365d",
-    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS matched_1
-  FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
-  GROUP BY r.customer_id
+    r.subject_key AS customer_id,
+    COUNT(DISTINCT CASE WHEN r.condition_1 THEN "r"."product.category" END) AS "category_count_90d",
+    COUNT(DISTINCT "r"."product.department") AS "department_count_total",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST(CASE WHEN "r"."product.department" IN ('PRODUCE', 'MEAT', 'MEAT-PCKGD', 'SEAFOOD', 'SEAFOOD-PCKGD', 'DELI', 'SALAD BAR', 'PASTRY') THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "fresh_share_365d",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST(CASE WHEN "r"."product.brand" = 'Private' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "private_label_share_365d",
+    COUNT(DISTINCT CASE WHEN r.condition_2 THEN "r"."product_id" END) AS "product_count_365d",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS matched_1
+  FROM (
+    SELECT
+      r.customer_id AS subject_key,
+      "r"."amount" AS "amount",
+      "product"."brand" AS "product.brand",
+      "product"."category" AS "product.category",
+      "product"."department" AS "product.department",
+      "r"."product_id" AS "product_id",
+      r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AS condition_1,
+      r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AS condition_2
+    FROM order_lines_rows AS r
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
+    WHERE "r"."status" = 'placed'
+  ) AS r
+  GROUP BY r.subject_key
 ),
 top_categories_365d_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, "product"."category" AS label, ROUND(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) AS DOUBLE), 2) AS score
   FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
   WHERE ("product"."category") IS NOT NULL
-    AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND ("r"."status" = 'placed' AND "product"."category" <> 'COUPON/MISC ITEMS')
+    AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)
+    AND "r"."status" = 'placed'
+    AND "product"."category" <> 'COUPON/MISC ITEMS'
   GROUP BY 1, 2
 ),
 top_categories_365d_places AS NOT MATERIALIZED (
@@ -109,9 +141,10 @@ top_categories_365d_pick AS NOT MATERIALIZED (
 top_department_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, "product"."department" AS label, ROUND(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) AS DOUBLE), 2) AS score
   FROM order_lines_rows AS r
-  LEFT JOIN products_rows AS product ON product."product_id" = r."product_id"
+  LEFT JOIN products_rows AS "product" ON "product"."product_id" = r."product_id"
   WHERE ("product"."department") IS NOT NULL
-    AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed'
+    AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)
+    AND "r"."status" = 'placed'
   GROUP BY 1, 2
 ),
 top_department_places AS NOT MATERIALIZED (
@@ -127,34 +160,50 @@ top_department_pick AS NOT MATERIALIZED (
 ),
 orders_statistics AS NOT MATERIALIZED (
   SELECT
-    r.customer_id,
-    COUNT(DISTINCT CAST(MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at")) AS DATE)) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS "active_days_90d",
-    AVG(CAST("r"."line_count" AS DOUBLE)) FILTER(WHERE "r"."status" = 'placed') AS "basket_lines_mean",
-    CAST(SUM(CAST("r"."coupon_amount" AS DECIMAL(38, 6))) FILTER(WHERE "r"."status" = 'placed') AS DOUBLE) / NULLIF(CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE "r"."status" = 'placed') AS DOUBLE), 0) AS "coupon_discount_share",
-    CAST(SUM(CAST("r"."discount_amount" AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE) / NULLIF(CAST(SUM(CAST("r"."amount" + "r"."discount_amount" AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE), 0) AS "discount_share_90d",
-    AVG(CAST(CASE WHEN DATE_PART('hour', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) >= 18 THEN 1 ELSE 0 END AS DOUBLE)) FILTER(WHERE "r"."status" = 'placed') AS "evening_share",
-    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND ("r"."status" = 'placed' AND "r"."amount" >= 100)) AS "large_order_count_365d",
-    CAST(MAX(MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) FILTER(WHERE "r"."status" = 'placed') AS DATE) AS "last_order_date",
-    CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2017-09-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE) AS "order_amount_30d",
-    CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE) AS "order_amount_365d",
-    CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS DOUBLE) AS "order_amount_90d",
-    MAX("r"."amount") FILTER(WHERE "r"."status" = 'placed') AS "order_amount_max",
-    (CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE "r"."status" = 'placed') AS DOUBLE) / COUNT("r"."amount") FILTER(WHERE "r"."status" = 'placed')) AS "order_amount_mean",
-    MEDIAN("r"."amount") FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS "order_amount_median_365d",
-    CAST(SUM(CAST("r"."amount" AS DECIMAL(38, 6))) FILTER(WHERE "r"."status" = 'placed') AS DOUBLE) AS "order_amount_total",
-    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2017-09-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS "order_count_30d",
-    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS "order_count_365d",
-    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS "order_count_90d",
-    COUNT(*) FILTER(WHERE "r"."status" = 'placed') AS "order_count_total",
-    SUM(CASE WHEN DATE_DIFF('DAY', CAST(MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at")) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) <= 45 THEN 1 ELSE -1 END) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') / NULLIF(COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed'), 0) AS "order_trend",
-    DATE_DIFF('DAY', CAST(MAX(MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) FILTER(WHERE "r"."status" = 'placed') AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "recency_days",
-    CAST(SUM(CAST(CASE WHEN "r"."status" = 'returned' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)) AS DOUBLE) / NULLIF(CAST(SUM(CAST(CASE WHEN "r"."status" = 'placed' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6))) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)) AS DOUBLE), 0) AS "return_share_365d",
-    AVG(CAST(CASE WHEN DATE_PART('isodow', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) >= 6 THEN 1 ELSE 0 END AS DOUBLE)) FILTER(WHERE "r"."status" = 'placed') AS "weekend_share",
-    COUNT(*) FILTER(WHERE "r"."status" = 'placed') AS matched_1,
-    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed') AS matched_2,
-    COUNT(*) FILTER(WHERE r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)) AS matched_3
-  FROM orders_rows AS r
-  GROUP BY r.customer_id
+    r.subject_key AS customer_id,
+    COUNT(DISTINCT CASE WHEN r.condition_1 THEN CAST("r"."ordered_at" AS DATE) END) AS "active_days_90d",
+    AVG(CASE WHEN r.condition_2 THEN CAST("r"."line_count" AS DOUBLE) END) AS "basket_lines_mean",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."coupon_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "coupon_discount_share",
+    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" + "r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "discount_share_90d",
+    AVG(CASE WHEN r.condition_2 THEN CAST(CASE WHEN DATE_PART('hour', "r"."ordered_at") >= 18 THEN 1 ELSE 0 END AS DOUBLE) END) AS "evening_share",
+    COUNT(CASE WHEN r.condition_3 THEN 1 END) AS "large_order_count_365d",
+    CAST(MAX(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE) AS "last_order_date",
+    CAST(SUM(CASE WHEN r.condition_4 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_30d",
+    CAST(SUM(CASE WHEN r.condition_5 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_365d",
+    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_90d",
+    MAX(CASE WHEN r.condition_2 THEN "r"."amount" END) AS "order_amount_max",
+    (CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / COUNT(CASE WHEN r.condition_2 THEN "r"."amount" END)) AS "order_amount_mean",
+    MEDIAN(CASE WHEN r.condition_5 THEN "r"."amount" END) AS "order_amount_median_365d",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_total",
+    COUNT(CASE WHEN r.condition_4 THEN 1 END) AS "order_count_30d",
+    COUNT(CASE WHEN r.condition_5 THEN 1 END) AS "order_count_365d",
+    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "order_count_90d",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "order_count_total",
+    SUM(CASE WHEN r.condition_1 THEN CASE WHEN DATE_DIFF('DAY', CAST("r"."ordered_at" AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) <= 45 THEN 1 ELSE -1 END END) / NULLIF(COUNT(CASE WHEN r.condition_1 THEN 1 END), 0) AS "order_trend",
+    DATE_DIFF('DAY', CAST(MAX(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "recency_days",
+    CAST(SUM(CASE WHEN r.condition_6 THEN CAST(CASE WHEN "r"."status" = 'returned' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_6 THEN CAST(CASE WHEN "r"."status" = 'placed' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "return_share_365d",
+    AVG(CASE WHEN r.condition_2 THEN CAST(CASE WHEN DATE_PART('isodow', "r"."ordered_at") >= 6 THEN 1 ELSE 0 END AS DOUBLE) END) AS "weekend_share",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS matched_1,
+    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS matched_2,
+    COUNT(CASE WHEN r.condition_6 THEN 1 END) AS matched_3
+  FROM (
+    SELECT
+      r.customer_id AS subject_key,
+      "r"."amount" AS "amount",
+      "r"."coupon_amount" AS "coupon_amount",
+      "r"."discount_amount" AS "discount_amount",
+      "r"."line_count" AS "line_count",
+      MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at")) AS "ordered_at",
+      "r"."status" AS "status",
+      r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_1,
+      "r"."status" = 'placed' AS condition_2,
+      r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AND "r"."amount" >= 100 AS condition_3,
+      r."ordered_at" >= CAST('2017-09-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_4,
+      r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_5,
+      r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AS condition_6
+    FROM orders_rows AS r
+  ) AS r
+  GROUP BY r.subject_key
 ),
 day_part_habit_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, CASE WHEN DATE_PART('hour', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) < 6 THEN 'night' WHEN DATE_PART('hour', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) < 12 THEN 'morning' WHEN DATE_PART('hour', MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at"))) < 18 THEN 'afternoon' ELSE 'evening' END AS label, COUNT(*) AS score
@@ -178,7 +227,8 @@ main_store_groups AS NOT MATERIALIZED (
   SELECT r.customer_id, "r"."store_id" AS label, COUNT(*) AS score
   FROM orders_rows AS r
   WHERE ("r"."store_id") IS NOT NULL
-    AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed'
+    AND r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ)
+    AND "r"."status" = 'placed'
   GROUP BY 1, 2
 ),
 main_store_places AS NOT MATERIALIZED (

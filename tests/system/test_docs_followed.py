@@ -107,6 +107,8 @@ def test_the_guide_adds_a_tag_of_each_kind(reader: Reader) -> None:
     assert re.search(r"basket_decile +\d", row(said, "basket_decile"))
     assert re.search(r"first_order_date +2017-", row(said, "first_order_date"))
     assert re.search(r"coupon_store +\d*", row(said, "coupon_store"))
+    assert re.search(r"is_coupon_user +changed +standard coupon_user_orders: 3 → 4 ", said)
+    assert "differences written to effect.parquet" in said
 
 
 def test_the_guide_adds_a_shop_from_files_of_its_own(reader: Reader) -> None:

@@ -9,17 +9,19 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 from tests.conftest import drop_databases
@@ -334,6 +336,61 @@ def test_files_in_either_order_and_twice_give_the_same_lake(
     assert backwards.contents() == whole.contents()
 
 
+@real
+def test_a_plan_lists_exactly_the_customers_whose_values_then_differ(
+    whole: Shop, tmp_path: Path
+) -> None:
+    """A changed standard is planned, then computed and released; the exports are compared."""
+    from tagline.catalog import load_catalog
+    from tagline.pipeline import run_stage
+    from tagline.plan import planned
+    from tagline.release import rollback
+    from tagline.serve.exports import export
+
+    root = tmp_path / "definitions"
+    shutil.copytree(whole.deployment.catalog.root, root)
+    standards = root / "standards.yaml"
+    text, times = re.subn(
+        r"(  dormant_days:.*?value: )180", r"\g<1>120", standards.read_text("utf-8"), flags=re.S
+    )
+    assert times == 1
+    standards.write_text(text, "utf-8")
+    shop = root / "businesses" / f"{whole.deployment.catalog.business}.yaml"
+    text = shop.read_text("utf-8")
+    shop.write_text(text.replace("value: 400}", "value: 700}"), "utf-8")
+    catalog = load_catalog(root, whole.deployment.catalog.business)
+    changed = replace(whole.deployment, catalog=catalog)
+    released_before = whole.deployment.registry.releases()
+    with planned(changed) as plan:
+        document = plan.as_json()
+        ids = {each.slug: plan.ids(each.slug) for each in plan.differences}
+    assert whole.deployment.registry.releases()[0].id == released_before[0].id
+    before, after = tmp_path / "before.parquet", tmp_path / "after.parquet"
+    export(changed, str(before))
+    run, at = whole.start("2011-12-10")
+    for stage in ("compute", "score", "audit", "gate", "release"):
+        run_stage(changed, stage, run, midnight("2011-12-10"), at)
+    export(changed, str(after))
+    rollback(changed, "the test is over", "test", at)
+
+    old = pd.read_parquet(before).set_index("customer_id").sort_index()
+    new = pd.read_parquet(after).set_index("customer_id").sort_index()
+    assert list(old.index) == list(new.index) and list(old.columns) == list(new.columns)
+    differ = {
+        slug: sorted(
+            new.index[[not _equal(*pair) for pair in zip(old[slug], new[slug], strict=True)]]
+        )
+        for slug in old.columns
+        if slug != "as_of"
+    }
+    assert ids == {slug: found for slug, found in differ.items() if found or slug in ids}
+    assert len(ids["is_wholesale"]) > 500 and len(ids["is_dormant"]) > 300
+    counted = {tag["tag"]: tag["customers"]["differ"] for tag in document["tags"]}
+    assert counted == {slug: len(found) for slug, found in ids.items()}
+    assert {tag["how"] for tag in document["tags"]} == {"changed", "affected"}
+    assert not {"order_count_total", "recency_days"} & set(document["computed"])
+
+
 # Small files
 
 
@@ -490,6 +547,13 @@ def _same(wanted: Any, found: Any) -> bool:
     if isinstance(wanted, str):
         return bool(wanted == found)
     return abs(float(wanted) - float(found)) <= TOLERANCE
+
+
+def _equal(old: Any, new: Any) -> bool:
+    """Whether two values of an export are the very same; two absent ones are."""
+    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray):
+        return bool(list(old) == list(new))
+    return (_absent(old) and _absent(new)) or bool(type(old) is type(new) and old == new)
 
 
 def _absent(value: Any) -> bool:

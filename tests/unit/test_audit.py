@@ -286,9 +286,10 @@ def run(
     unavailable: Mapping[str, str] | None = None,
 ) -> tuple[AuditReport, RememberedRun]:
     registry = RememberedRun({"path": path, "unavailable": dict(unavailable or {})}, releases)
+    of_all = {each.slug: each for each in tags}
     deployment: Any = SimpleNamespace(
         settings=SimpleNamespace(home_path=home),
-        catalog=SimpleNamespace(tags={each.slug: each for each in tags}, zone=ZoneInfo("UTC")),
+        catalog=SimpleNamespace(tags=of_all, tags_of=lambda _subject: of_all, zone=ZoneInfo("UTC")),
         registry=registry,
         engine=engine,
     )

@@ -106,7 +106,7 @@ def test_help_lists_every_command(tagline: Command) -> None:
     result = tagline("--help")
     assert result.code == 0
     commands = "check run tags tag profile audience export releases rollback release sql train"
-    for command in (*commands.split(), "models", "quarantine"):
+    for command in (*commands.split(), "models", "quarantine", "plan", "audiences"):
         assert f" {command} " in result.out + result.err
 
 

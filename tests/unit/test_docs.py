@@ -153,6 +153,10 @@ def parse(line: str, *, whole: bool) -> None:
         assert not whole
         return
     name, command, arguments = group.resolve_command(context, rest)
+    while hasattr(command, "resolve_command") and arguments and arguments[0] in command.commands:
+        context = command.make_context(name, list(arguments), parent=context)
+        rest = [*getattr(context, "_protected_args", ()), *context.args]
+        name, command, arguments = command.resolve_command(context, rest)
     if whole:
         command.make_context(name, list(arguments), parent=context)
     known = {option for parameter in command.params for option in parameter.opts}
@@ -169,7 +173,10 @@ def test_commands_exist_with_these_options(page: Path) -> None:
             parse(span, whole=False)
 
 
-@pytest.mark.parametrize("line", ["tagline runs", "tagline run", "tagline profile 1 --day 2"])
+@pytest.mark.parametrize(
+    "line",
+    ["tagline runs", "tagline run", "tagline profile 1 --day 2", "tagline audiences changes"],
+)
 def test_a_command_that_does_not_exist_would_be_seen(line: str) -> None:
     with pytest.raises(Exception, match=r"No such|Missing"):
         parse(line, whole=True)
@@ -177,6 +184,9 @@ def test_a_command_that_does_not_exist_would_be_seen(line: str) -> None:
 
 def test_a_mention_of_an_option_that_does_not_exist_would_be_seen() -> None:
     parse("tagline run --json", whole=False)
+    parse("tagline audiences changes NAME --ids", whole=False)
+    with pytest.raises(AssertionError, match="--id"):
+        parse("tagline audiences changes NAME --id", whole=False)
     with pytest.raises(AssertionError, match="--days"):
         parse("tagline run --days 2", whole=False)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,52 @@ def test_work_beyond_the_memory_limit_spills(tmp_path: Path) -> None:
 def test_an_unknown_engine_is_wrong_usage() -> None:
     with pytest.raises(WrongUsage, match="Known: duckdb"):
         open_engine(Settings(engine="abacus"))
+
+
+def test_connections_of_two_processes_spill_to_folders_of_their_own(engine: DuckDBEngine) -> None:
+    folder = Path(engine.temp_directory)
+    with engine.open() as one, engine.open() as other:
+        named = {
+            str(connection.execute("SELECT current_setting('temp_directory')").fetchall()[0][0])
+            for connection in (one, other)
+        }
+        assert len(named) == 2
+        assert {Path(name).parent for name in named} == {folder}
+        (left := folder / "spill-of-a-killed-process").mkdir()
+        (left / "duckdb_temp_storage.tmp").write_bytes(b"x")
+    with engine.open():
+        assert not left.exists()
+    assert list(folder.iterdir()) == []
+
+
+SORTED_GROUPS = (
+    "SELECT key, count(*) AS n, sum(i) AS total FROM ("
+    "SELECT i, md5(CAST(i % 600000 AS VARCHAR)) AS key FROM range(900000) AS r(i)"
+    ") AS t GROUP BY key ORDER BY key DESC"
+)
+SMALL = """
+import sys
+from pathlib import Path
+from tagline.engines.duckdb import DuckDBEngine
+
+engine = DuckDBEngine("80MB", 2, sys.argv[1])
+engine.write(sys.argv[3], {}, sys.argv[2])
+held = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
+print(int(held) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of a process from /proc")
+def test_a_process_within_its_memory_limit_gives_the_result_of_one_without(
+    engine: DuckDBEngine, tmp_path: Path
+) -> None:
+    import pyarrow.parquet
+
+    small, large = str(tmp_path / "small.parquet"), str(tmp_path / "large.parquet")
+    command = [sys.executable, "-c", SMALL, engine.temp_directory, small, SORTED_GROUPS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert engine.write(SORTED_GROUPS, {}, large) == 600_000
+    assert pyarrow.parquet.read_table(small).equals(pyarrow.parquet.read_table(large))
+    assert int(done.stdout) < 80 + 300  # megabytes; the libraries themselves take most of it

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tagline.audit.measures import Measured, count_rows, measure
 from tagline.audit.profile import AuditReport, Earlier, TagProfile
 from tagline.audit.stability import Movement, compare, shown_bound
+from tagline.subject_candidates import candidates
+from tagline.subjects import CUSTOMER, Subject
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog, Tag
@@ -33,18 +35,15 @@ def audit(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
     started = time.perf_counter()
     catalog, engine = deployment.catalog, deployment.engine
     score = deployment.registry.stage(run_id, "score")
-    files = (score["path"],)
-    tags = {s: t for s, t in catalog.tags.items() if s not in score.get("unavailable", {})}
-    columns = {slug: tag.definition.type for slug, tag in tags.items()}
-    declared = {s: t.definition.values for s, t in tags.items() if t.definition.values}
-    rows = count_rows(engine, files)
-    measured = measure(engine, files, columns, rows, declared)
+    made = candidates(score)
     earlier = earlier_release(deployment, as_of)
-    moved = _moved(deployment, files, tags, rows, earlier) if earlier is not None else {}
-    profiles = tuple(
-        _profile(tag, rows, measured[slug], moved.get(slug), earlier) for slug, tag in tags.items()
-    )
-    limits = {slug: tag.definition.quality for slug, tag in tags.items()}
+    profiles: tuple[TagProfile, ...] = ()
+    for subject, path in made.items():
+        tags = catalog.tags_of(subject)
+        tags = {s: t for s, t in tags.items() if s not in score.get("unavailable", {})}
+        profiles += _measured(deployment, subject, (path,), tags, earlier)
+    rows = count_rows(engine, (made[CUSTOMER],))
+    limits = {profile.slug: catalog.tags[profile.slug].definition.quality for profile in profiles}
     failures, docs = check_tag_profile(deployment, profiles, limits, run_id, at)
     report = AuditReport(
         run_id=run_id,
@@ -57,6 +56,27 @@ def audit(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
     )
     deployment.registry.save_stage(run_id, "audit", report.as_json(), report.seconds)
     return report
+
+
+def _measured(
+    deployment: Deployment,
+    subject: Subject,
+    files: tuple[str, ...],
+    tags: dict[str, Tag],
+    earlier: Release | None,
+) -> tuple[TagProfile, ...]:
+    """The profiles of a subject's tags, without the failures."""
+    engine = deployment.engine
+    columns = {slug: tag.definition.type for slug, tag in tags.items()}
+    declared = {s: t.definition.values for s, t in tags.items() if t.definition.values}
+    rows = count_rows(engine, files, subject.key)
+    measured = measure(engine, files, columns, rows, declared)
+    moved: dict[str, Movement] = {}
+    if earlier is not None and subject.name in earlier.files:
+        moved = _moved(deployment, subject, files, tags, rows, earlier)
+    return tuple(
+        _profile(tag, rows, measured[slug], moved.get(slug), earlier) for slug, tag in tags.items()
+    )
 
 
 def earlier_release(deployment: Deployment, as_of: datetime) -> Release | None:
@@ -76,6 +96,7 @@ def _days_before(catalog: Catalog, as_of: datetime, days: timedelta) -> datetime
 
 def _moved(
     deployment: Deployment,
+    subject: Subject,
     files: tuple[str, ...],
     tags: dict[str, Tag],
     rows: int,
@@ -83,7 +104,7 @@ def _moved(
 ) -> dict[str, Movement]:
     from tagline.serve.released import files_of, tag_columns
 
-    released = tag_columns(earlier)
+    released = tag_columns(earlier, subject)
     both = {
         slug: tag.definition.type
         for slug, tag in tags.items()
@@ -91,10 +112,10 @@ def _moved(
     }
     if not both:
         return {}
-    before = files_of(earlier)
-    most = max(rows, earlier.customers)
+    before = files_of(earlier, subject)
+    most = max(rows, count_rows(deployment.engine, before, subject.key))
     measured = measure(deployment.engine, before, both, most)
-    return compare(deployment.engine, files, before, both, measured, most)
+    return compare(deployment.engine, files, before, both, measured, most, subject.key)
 
 
 def _profile(

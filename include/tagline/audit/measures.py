@@ -39,11 +39,11 @@ class Measured:
     undeclared: int = 0
 
 
-def count_rows(engine: Engine, files: Sequence[str]) -> int:
-    """Number of customers in a candidate or release."""
+def count_rows(engine: Engine, files: Sequence[str], key: str = "customer_id") -> int:
+    """Number of rows in a candidate or release, whose key column is named."""
     found = engine.fetch(
         "select count(*) as n from tags",
-        {"tags": Relation(tuple(files), {"customer_id": DataType.TEXT})},
+        {"tags": Relation(tuple(files), {key: DataType.TEXT})},
     )
     return int(found["n"][0].as_py())
 

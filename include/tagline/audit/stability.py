@@ -61,13 +61,14 @@ def compare(
     columns: Mapping[str, DataType],
     measured: Mapping[str, Measured],
     rows: int,
+    key: str = "customer_id",
 ) -> dict[str, Movement]:
     """The movement of each column; `measured` are the earlier release's figures."""
     relations = {"now": tuple(candidate), "before": tuple(earlier)}
     counts: dict[str, dict[int, int]] = {name: {} for name in columns}
     changed: dict[str, float | None] = {}
     for group in groups(columns, 2 * rows):
-        types = {"customer_id": DataType.TEXT, **{name: columns[name] for name in group}}
+        types = {key: DataType.TEXT, **{name: columns[name] for name in group}}
         named = {side: Relation(files, types) for side, files in relations.items()}
         binned = [
             f"select {literal(name)} as tag, {_bin(name, columns[name], measured[name])} as bin, "
@@ -83,7 +84,7 @@ def compare(
         )
         both = engine.fetch(
             f"select count(*) as customers__in_both, {differs} from now join before "
-            "on now.customer_id = before.customer_id",
+            f"on now.{key} = before.{key}",
             named,
         ).to_pylist()[0]
         customers = both["customers__in_both"]

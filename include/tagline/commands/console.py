@@ -18,11 +18,15 @@ from tagline.settings import Settings
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
     from tagline.deployment import Deployment
+    from tagline.subjects import Subject
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 AsOf = Annotated[
     str | None,
     typer.Option("--as-of", metavar="DAY", help="A day (its midnight) or an instant."),
+]
+SubjectName = Annotated[
+    str, typer.Option("--subject", help="What the tags are about: customer, machine, opportunity.")
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the release.")]
 Context = typer.Context
@@ -58,6 +62,17 @@ def deployment(context: Context) -> Iterator[Deployment]:
 
     with open_deployment(settings(context)) as opened:
         yield opened
+
+
+def subject_named(name: str) -> Subject:
+    """The subject that an option names."""
+    from tagline.errors import did_you_mean
+    from tagline.subjects import SUBJECTS
+
+    if name not in SUBJECTS:
+        known = ", ".join(SUBJECTS)
+        raise WrongUsage(f"--subject {name!r} is none of {known}.{did_you_mean(name, SUBJECTS)}")
+    return SUBJECTS[name]
 
 
 def now() -> datetime:

@@ -133,18 +133,35 @@ def tag(context: Context, slug: str, as_json: Json = False) -> None:
     )
 
 
-def sql(context: Context, slug: str, as_of: AsOf = None, as_json: Json = False) -> None:
-    """Print the SQL that computes a tag as of a day (by default today)."""
+def sql(
+    context: Context,
+    slug: str,
+    as_of: AsOf = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="Count the lake's files that it reads, too.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the SQL that computes a tag as of a day (by default today), and what it reads."""
     from tagline.compile import compile_tags
+    from tagline.compile.choices import choices, comment
 
     catalog = open_catalog(context)
     catalog.tag(slug)
     at = instant(catalog, as_of) if as_of else catalog.midnight(catalog.day(now()))
-    compiled = compile_tags(catalog, at, [slug])
-    if as_json:
-        answer_json({"tag": slug, "as_of": at, "sql": compiled.sql})
+    if files:
+        from tagline.compute import changed_tables, files_read
+
+        with deployment(context) as opened:
+            compiled = compile_tags(catalog, at, [slug], changed=changed_tables(opened))
+            chosen = choices(compiled, files_read(opened, compiled, at))
     else:
-        answer(compiled.sql)
+        compiled = compile_tags(catalog, at, [slug])
+        chosen = choices(compiled)
+    if as_json:
+        answer_json({"tag": slug, "as_of": at, **chosen, "sql": compiled.sql})
+    else:
+        answer(f"{comment(chosen)}\n{compiled.sql}")
 
 
 def _place(tag: Tag) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ from tagline.commands.console import (
     AsOf,
     Context,
     Json,
+    SubjectName,
     answer,
     answer_json,
     answer_table,
@@ -18,16 +19,25 @@ from tagline.commands.console import (
     now,
     optional_instant,
     shown,
+    subject_named,
 )
 from tagline.errors import WrongUsage
 
 
-def profile(context: Context, customer: str, as_of: AsOf = None, as_json: Json = False) -> None:
+def profile(
+    context: Context,
+    customer: str,
+    as_of: AsOf = None,
+    subject: SubjectName = "customer",
+    as_json: Json = False,
+) -> None:
     """Show every released tag of a customer, with version, age and reason."""
     from tagline.serve.profiles import profile as read
 
+    about = subject_named(subject)
     with deployment(context) as opened:
-        found = read(opened, customer, optional_instant(opened.catalog, as_of), now())
+        at = optional_instant(opened.catalog, as_of)
+        found = read(opened, customer, at, now(), about)
     if as_json:
         answer_json(found)
         return
@@ -39,7 +49,7 @@ def profile(context: Context, customer: str, as_of: AsOf = None, as_json: Json =
     answer_table(
         ("tag", "value", "age", "because", "version"),
         rows,
-        title=f"customer {customer}, release {found['release']} as of {day}",
+        title=f"{about.name} {customer}, release {found['release']} as of {day}",
     )
 
 
@@ -52,6 +62,7 @@ def audience(
         str | None,
         typer.Option("--export", metavar="FILE", help="Write their tags to a Parquet file."),
     ] = None,
+    subject: SubjectName = "customer",
     as_json: Json = False,
 ) -> None:
     """Count the customers for whom a condition over tags is true."""
@@ -59,14 +70,15 @@ def audience(
 
     if list_ids and target is not None:
         raise WrongUsage("choose one of --ids and --export")
+    about = subject_named(subject)
     with deployment(context) as opened:
         at = optional_instant(opened.catalog, as_of)
-        found = audiences.audience(opened, expression, at)
+        found = audiences.audience(opened, expression, at, about)
         if list_ids:
-            found["ids"] = audiences.ids(opened, expression, at)
+            found["ids"] = audiences.ids(opened, expression, at, about)
         if target is not None:
             found["exported"] = target
-            audiences.export_audience(opened, expression, target, at)
+            audiences.export_audience(opened, expression, target, at, about)
     if as_json:
         answer_json(found)
     elif list_ids:
@@ -74,7 +86,7 @@ def audience(
     else:
         where = f", written to {target}" if target else ""
         answer(
-            f"{shown(found['count'])} customers in release {found['release']} as of "
+            f"{shown(found['count'])} {about.table} in release {found['release']} as of "
             f"{asked(opened.catalog, found['as_of'])} ({found['milliseconds']} ms){where}"
         )
 
@@ -83,14 +95,16 @@ def export(
     context: Context,
     file: Annotated[str, typer.Argument(metavar="FILE.parquet")],
     as_of: AsOf = None,
+    subject: SubjectName = "customer",
     as_json: Json = False,
 ) -> None:
     """Write the released wide table to a Parquet file, a row per customer."""
     from tagline.serve.exports import export as write
 
+    about = subject_named(subject)
     with deployment(context) as opened:
-        customers = write(opened, file, optional_instant(opened.catalog, as_of))
+        rows = write(opened, file, optional_instant(opened.catalog, as_of), about)
     if as_json:
-        answer_json({"file": file, "customers": customers})
+        answer_json({"file": file, about.table: rows})
     else:
-        answer(f"{shown(customers)} customers written to {file}")
+        answer(f"{shown(rows)} {about.table} written to {file}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
@@ -11,11 +11,19 @@ from sqlglot import exp
 
 from tagline.catalog import Catalog, Tag, case_column
 from tagline.compile.instant import Moment, instant, sql
-from tagline.compile.rows import POPULATION, Rows
+from tagline.compile.judged import Judged
+from tagline.compile.previous import (
+    previous_columns,
+    previous_join,
+    previous_names,
+    previous_table,
+)
+from tagline.compile.rows import Rows
 from tagline.compile.statistics import TableStatistics
 from tagline.definitions import (
     DataType,
     ExtractionTag,
+    ManualTag,
     ModelDefinition,
     ModelTag,
     RankTag,
@@ -24,6 +32,9 @@ from tagline.definitions import (
 )
 from tagline.errors import WrongUsage
 from tagline.meaning import literal
+from tagline.subjects import CUSTOMER, SUBJECTS, Subject
+
+_WIDE = tuple(f"{subject.prefix}wide_" for subject in SUBJECTS.values())
 
 
 @dataclass(frozen=True)
@@ -31,13 +42,22 @@ class Compiled:
     """A query with what it reads and returns.
 
     `tables` are the stored tables with the columns read of each; `superseded` those whose
-    superseded versions it reads; `columns` what it returns, in order.
+    superseded versions it reads; `columns` what it returns, in order; `previous` the columns
+    that it reads of the release before, by subject; `by_customer` the stored tables of which a
+    customer's row needs no rows but that customer's own; `since` the column and the instant
+    before which no event of a table is looked at; `scans` the statistics made in each scan;
+    `derived` the tables that are made in the query itself.
     """
 
     sql: str
     tables: Mapping[str, tuple[str, ...]]
     superseded: frozenset[str]
     columns: Mapping[str, DataType]
+    previous: Mapping[str, Mapping[str, DataType]] = field(default_factory=dict)
+    by_customer: frozenset[str] = frozenset()
+    since: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
+    scans: Mapping[str, int] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
 
 def compile_tags(
@@ -46,40 +66,147 @@ def compile_tags(
     slugs: Iterable[str] | None = None,
     known_at: datetime | None = None,
     changed: frozenset[str] | None = None,
+    subject: Subject | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> Compiled:
-    """The wide table of tags as of an instant, without what needs a model's output.
+    """The wide table of a subject's tags as of an instant, without what needs a model's output.
 
-    `slugs` limits it to some tags (and returns only those); `changed` names the tables that
-    have superseded versions, where that is known.
+    `slugs` limits it to some tags (and returns only those), which are all of one subject; without
+    them and `subject`, it is the customers'. `changed` names the tables that have superseded
+    versions, where that is known. `given` names relations to read other subjects' tags from, by
+    subject; otherwise the query computes what it needs of them.
     """
     moment = Moment(catalog, as_of, known_at)
-    wanted = list(slugs) if slugs is not None else list(catalog.tags)
+    wanted = list(slugs) if slugs is not None else list(catalog.tags_of(subject or CUSTOMER))
+    about = dict.fromkeys(catalog.tag(slug).subject for slug in wanted)
+    if len(about) > 1:
+        raise WrongUsage(f"tags of {' and '.join(each.table for each in about)} share no table")
+    subject = subject or next(iter(about), CUSTOMER)
     tags = [tag for tag in catalog.closure(wanted) if not catalog.needs_model(tag.slug)]
     if slugs is not None and (lost := set(wanted) - {tag.slug for tag in tags}):
         raise WrongUsage(f"{', '.join(sorted(lost))}: made from a model's output")
     rows = Rows(moment, changed)
-    population = rows.read(POPULATION, ("customer_id",))
     ctes: dict[str, str] = {}
-    shown, joins = ["p.customer_id"], ""
+    tag_rows = dict(given or {})
+    for other in catalog.subjects:
+        of_other = [tag for tag in tags if tag.subject is other]
+        if of_other and other is not subject and other.name not in tag_rows:
+            tag_rows[other.name] = _wide(moment, rows, ctes, of_other, other, {})
+    own = [tag for tag in tags if tag.subject is subject]
+    last = _wide(moment, rows, ctes, own, subject, tag_rows)
+    kept = [tag for tag in own if slugs is None or tag.slug in wanted]
+    made = [tag for tag in tags if tag.subject.name not in (given or {})]
+    previous = previous_columns(catalog, made)
+    return _assemble(moment, rows, ctes, last, kept, subject, previous)
+
+
+def _wide(
+    moment: Moment,
+    rows: Rows,
+    ctes: dict[str, str],
+    tags: Sequence[Tag],
+    subject: Subject,
+    tag_rows: Mapping[str, str],
+) -> str:
+    """Add the queries of a subject's tags; the name of the one with all of them."""
+    source = _ground(moment, rows, ctes, tags, subject, tag_rows)
+    rest = [tag for tag in tags if not _is_ground(tag)]
+    return _levels(moment, ctes, rest, source, subject.prefix)
+
+
+def _is_ground(tag: Tag) -> bool:
+    """Whether a tag is made of a subject's own rows, not of other tags."""
+    return isinstance(tag.definition, ExtractionTag | StatisticTag | ManualTag)
+
+
+def _ground(
+    moment: Moment,
+    rows: Rows,
+    ctes: dict[str, str],
+    tags: Sequence[Tag],
+    subject: Subject,
+    tag_rows: Mapping[str, str],
+) -> str:
+    """Add the queries of the tags that read no other tag of the subject; the name of the last."""
+    key = subject.key
+    population = rows.read(subject.table, (key,), by_customer=subject is CUSTOMER)
+    shown, joins = [f"p.{key}"], ""
     ground = [tag for tag in tags if isinstance(tag.definition, ExtractionTag | StatisticTag)]
-    for table in dict.fromkeys(sorted(tag.table or "" for tag in ground)):
-        part = TableStatistics(moment, rows, table)
-        of_table = [tag for tag in ground if tag.table == table]
+    for table, via in sorted({(tag.table or "", tag.via) for tag in ground}):
+        of_table = [tag for tag in ground if (tag.table, tag.via) == (table, via)]
+        part = TableStatistics(moment, rows, table, of_table[0].meaning.via, subject, tag_rows)
         extractions = [tag for tag in of_table if isinstance(tag.definition, ExtractionTag)]
         if extractions:
             part.extract(extractions)
         part.compile([tag for tag in of_table if isinstance(tag.definition, StatisticTag)])
         ctes |= part.ctes
         for name in part.joins:
-            joins += f"\n  LEFT JOIN {name} ON {name}.customer_id = p.customer_id"
+            joins += f"\n  LEFT JOIN {name} ON {name}.{key} = p.{key}"
         for tag in of_table:
             value: exp.Expr = exp.maybe_parse(part.values[tag.slug], dialect="duckdb")
             shown.append(f'{sql(moment.cast(value, tag.definition.type))} AS "{tag.slug}"')
+    manual = [tag for tag in tags if isinstance(tag.definition, ManualTag)]
+    if manual:
+        judged = Judged(moment, rows)
+        judged.compile(manual)
+        ctes |= judged.ctes
+        joins += "".join(f"\n  LEFT JOIN {n} ON {n}.{key} = p.{key}" for n in judged.joins)
+        for tag in manual:
+            value = exp.maybe_parse(judged.values[tag.slug], dialect="duckdb")
+            shown.append(f'{sql(moment.cast(value, tag.definition.type))} AS "{tag.slug}"')
     columns = ",\n    ".join(shown)
-    ctes["wide_0"] = f"SELECT\n    {columns}\n  FROM {population} AS p{joins}"
-    last = _levels(moment, ctes, [tag for tag in tags if tag not in ground], "wide_0")
-    kept = [tag for tag in tags if slugs is None or tag.slug in wanted]
-    return _assemble(moment, rows, ctes, last, kept)
+    first = f"{subject.prefix}wide_0"
+    ctes[first] = f"SELECT\n    {columns}\n  FROM {population} AS p{joins}"
+    return first
+
+
+def compile_ground(
+    catalog: Catalog,
+    as_of: datetime,
+    given: Mapping[str, str],
+    changed: frozenset[str] | None = None,
+) -> Compiled:
+    """What the customers' rows alone say of them; `compile_ranks_and_rules` goes on with it.
+
+    The values of some customers are the same whoever else is in the tables `by_customer`.
+    `given` and `changed` are as of `compile_tags`; all other subjects are given.
+    """
+    moment = Moment(catalog, as_of)
+    rows = Rows(moment, changed)
+    tags = [tag for tag in _computed(catalog) if _is_ground(tag)]
+    ctes: dict[str, str] = {}
+    last = _ground(moment, rows, ctes, tags, CUSTOMER, given)
+    return _assemble(moment, rows, ctes, last, tags, CUSTOMER, {})
+
+
+def compile_ranks_and_rules(catalog: Catalog, as_of: datetime) -> Compiled:
+    """The wide table as `compile_tags` gives it, over relation `ground` of all customers."""
+    moment = Moment(catalog, as_of)
+    tags = _computed(catalog)
+    shown = "".join(f', g."{tag.slug}"' for tag in tags if _is_ground(tag))
+    ctes = {"wide_0": f"SELECT g.customer_id{shown}\n  FROM ground AS g"}
+    rest = [tag for tag in tags if not _is_ground(tag)]
+    last = _levels(moment, ctes, rest, "wide_0")
+    previous = previous_columns(catalog, rest)
+    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
+
+
+def _computed(catalog: Catalog) -> list[Tag]:
+    """The customers' tags that need no model."""
+    tags = catalog.tags_of(CUSTOMER).values()
+    return [tag for tag in tags if not catalog.needs_model(tag.slug)]
+
+
+def compile_identity(
+    catalog: Catalog, as_of: datetime, changed: frozenset[str] | None = None
+) -> Compiled:
+    """Which key of a source is which customer as of an instant: customer_key, customer_id."""
+    rows = Rows(Moment(catalog, as_of), changed)
+    columns = {"customer_key": DataType.TEXT, "customer_id": DataType.TEXT}
+    select = f"SELECT customer_key, customer_id\nFROM {rows.read('identity', columns)}"
+    stored = rows.stored()
+    superseded = frozenset(table for table in stored if rows.reads_superseded(table))
+    return Compiled(_with(rows.ctes(), select), stored, superseded, columns)
 
 
 def compile_finish(
@@ -92,7 +219,7 @@ def compile_finish(
     """
     moment = Moment(catalog, as_of)
     without = set(missing)
-    tags = [tag for tag in catalog.tags.values() if tag.slug not in without]
+    tags = [tag for slug, tag in catalog.tags_of(CUSTOMER).items() if slug not in without]
     computed = [tag for tag in tags if not catalog.needs_model(tag.slug)]
     later = [tag for tag in tags if catalog.needs_model(tag.slug)]
     outputs = [tag for tag in later if isinstance(tag.definition, ModelTag)]
@@ -109,17 +236,19 @@ def compile_finish(
     columns = ",\n    ".join(shown)
     ctes = {"wide_0": f"SELECT\n    {columns}\n  FROM candidate AS c{joins}"}
     rest = [tag for tag in later if tag not in outputs]
-    last = _levels(moment, ctes, rest, "wide_0", {tag.slug for tag in (*computed, *outputs)})
-    return _assemble(moment, Rows(moment), ctes, last, tags)
+    last = _levels(moment, ctes, rest, "wide_0")
+    previous = previous_columns(catalog, rest)
+    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
 
 
 def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
-    """One rank or rule over relation `given`, which holds customer_id and the tags it reads."""
+    """One rank or rule over relation `given`, which holds the key and the tags it reads."""
     moment = Moment(catalog, as_of)
-    shown = ", ".join(f'g."{slug}"' for slug in tag.reads)
-    ctes = {"wide_0": f"SELECT g.customer_id, {shown}\n  FROM given AS g"}
+    shown = ", ".join([f"g.{tag.subject.key}", *(f'g."{slug}"' for slug in tag.reads)])
+    ctes = {"wide_0": f"SELECT {shown}\n  FROM given AS g"}
     last = _levels(moment, ctes, [tag], "wide_0")
-    return _assemble(moment, Rows(moment), ctes, last, [tag])
+    previous = previous_columns(catalog, [tag])
+    return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject, previous)
 
 
 def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> Compiled:
@@ -146,7 +275,7 @@ def _levels(
     ctes: dict[str, str],
     tags: Sequence[Tag],
     source: str,
-    known: set[str] | None = None,
+    prefix: str = "",
 ) -> str:
     """Add ranks and rules, a query per level of dependency; the name of the last one."""
     left = list(tags)
@@ -158,7 +287,7 @@ def _levels(
         shown, joins = ["w.*"], ""
         ranks = [tag for tag in ready if isinstance(tag.definition, RankTag)]
         for within in sorted({cast(RankTag, tag.definition).within or "" for tag in ranks}):
-            name = f"cutpoints_{number}" + (f"_{within}" if within else "")
+            name = f"{prefix}cutpoints_{number}" + (f"_{within}" if within else "")
             group = [tag for tag in ranks if (cast(RankTag, tag.definition).within or "") == within]
             ctes[name] = _cutpoints(group, source, within)
             joins += f"\n  CROSS JOIN {name}"
@@ -166,11 +295,12 @@ def _levels(
                 joins = joins.removesuffix(f"CROSS JOIN {name}")
                 joins += f'LEFT JOIN {name} ON {name}.within IS NOT DISTINCT FROM w."{within}"'
             shown += [_rank(tag, name) for tag in group]
+        joins += previous_join(ready)
         for tag in ready:
             if isinstance(tag.definition, RuleTag):
                 shown += _rule(moment, tag)
         columns = ",\n    ".join(shown)
-        target = f"wide_{number}"
+        target = f"{prefix}wide_{number}"
         ctes[target] = f"SELECT\n    {columns}\n  FROM {source} AS w{joins}"
         source = target
         left = [tag for tag in left if tag not in ready]
@@ -201,8 +331,12 @@ def _rank(tag: Tag, cutpoints: str) -> str:
 def _rule(moment: Moment, tag: Tag) -> list[str]:
     definition = cast(RuleTag, tag.definition)
     types = {slug: other.definition.type for slug, other in moment.catalog.tags.items()}
+    previous = previous_names(moment.catalog, tag)
+    types |= {name: column_type for name, (_, column_type) in previous.items()}
 
     def place(name: str) -> exp.Expr:
+        if name in previous:
+            return exp.column(previous[name][0], table=previous_table(tag.subject), quoted=True)
         return exp.column(name, table="w", quoted=True)
 
     case, kind = case_column(tag.slug), definition.type
@@ -222,20 +356,36 @@ def _rule(moment: Moment, tag: Tag) -> list[str]:
 
 
 def _assemble(
-    moment: Moment, rows: Rows, ctes: Mapping[str, str], last: str, tags: Sequence[Tag]
+    moment: Moment,
+    rows: Rows,
+    ctes: Mapping[str, str],
+    last: str,
+    tags: Sequence[Tag],
+    subject: Subject,
+    previous: Mapping[str, Mapping[str, DataType]],
 ) -> Compiled:
-    columns: dict[str, DataType] = {
-        "customer_id": DataType.TEXT,
-        "as_of": DataType.TIMESTAMP,
-    }
+    key = subject.key
+    columns: dict[str, DataType] = {key: DataType.TEXT, "as_of": DataType.TIMESTAMP}
     for tag in tags:
         columns |= tag.columns
-    shown = ",\n  ".join(f'"{name}"' for name in columns if name not in ("customer_id", "as_of"))
-    select = f"SELECT\n  customer_id,\n  {instant(moment.as_of)} AS as_of"
-    select += (",\n  " + shown if shown else "") + f"\nFROM {last}\nORDER BY customer_id"
+    shown = ",\n  ".join(f'"{name}"' for name in columns if name not in (key, "as_of"))
+    select = f"SELECT\n  {key},\n  {instant(moment.as_of)} AS as_of"
+    select += (",\n  " + shown if shown else "") + f"\nFROM {last}\nORDER BY {key}"
     stored = rows.stored()
     superseded = frozenset(table for table in stored if rows.reads_superseded(table))
-    return Compiled(_with({**rows.ctes(), **ctes}, select), stored, superseded, columns)
+    text = _with({**rows.ctes(), **ctes}, select)
+    by_customer = frozenset(stored) - rows.whole
+    return Compiled(
+        sql=text,
+        tables=stored,
+        superseded=superseded,
+        columns=columns,
+        previous=previous,
+        by_customer=by_customer,
+        since=rows.pruned(),
+        scans=dict(rows.scans),
+        derived=tuple(sorted(rows.derived)),
+    )
 
 
 def _with(ctes: Mapping[str, str], select: str) -> str:
@@ -244,6 +394,6 @@ def _with(ctes: Mapping[str, str], select: str) -> str:
         return select
     parts = []
     for name, body in ctes.items():
-        kept = "MATERIALIZED" if name.startswith("wide_") else "NOT MATERIALIZED"
+        kept = "MATERIALIZED" if name.startswith(_WIDE) else "NOT MATERIALIZED"
         parts.append(f"{name} AS {kept} (\n  {body}\n)")
     return "WITH " + ",\n".join(parts) + "\n" + select

@@ -4,35 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlglot import exp
 
+from tagline.compile.apart import keeps_customers_apart
 from tagline.compile.instant import Moment, instant, sql
 from tagline.definitions import TableDefinition
-
-POPULATION = "customers"
+from tagline.subjects import CUSTOMER, subject_of_table
 
 
 @dataclass
 class Rows:
     """Collects the tables that a query reads, and gives each one's reader.
 
-    `changed` names the tables that have superseded versions (None: all but immutable ones).
+    `changed` names the tables that have superseded versions (None: all but immutable ones);
+    `whole` will name those of which a row may be needed for another customer than its own.
     """
 
     moment: Moment
     changed: frozenset[str] | None = None
     columns: dict[str, set[str]] = field(default_factory=dict)  # table → columns read
+    since: dict[str, datetime | None] = field(default_factory=dict)  # table → oldest event read
+    scans: dict[str, int] = field(default_factory=dict)  # query → the statistics that it makes
     derived: set[str] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
+    kept: dict[str, set[str]] = field(default_factory=dict)  # read without a reader of their own
 
-    def read(self, table: str, columns: Iterable[str]) -> str:
-        """Register that columns of a table are read; the name of its rows in the query."""
+    def keep(self, table: str, columns: Iterable[str]) -> None:
+        """Register that a query reads stored versions of a table itself."""
+        self.whole.add(table)
+        self.kept.setdefault(table, set()).update(columns)
+
+    def read(
+        self,
+        table: str,
+        columns: Iterable[str],
+        since: datetime | None = None,
+        *,
+        by_customer: bool = False,
+    ) -> str:
+        """Register that columns of a table are read; the name of its rows in the query.
+
+        `since` says that no event before it is looked at. With `by_customer`, what is made of a
+        row counts for the row's own customer only.
+        """
         catalog = self.moment.catalog
+        known = self.since.get(table, since)
+        self.since[table] = min(known, since) if known and since else None
         self.columns.setdefault(table, set()).update(columns)
-        if table in catalog.derived and table not in self.derived:
+        by_customer = by_customer and catalog.tables[table].customer is not None
+        if not by_customer:
+            self.whole.add(table)
+        if table in catalog.derived and (table not in self.derived or not by_customer):
             self.derived.add(table)
+            apart = by_customer and keeps_customers_apart(catalog, table)
             for source in catalog.derived[table].tables:
-                self.read(source, catalog.tables[source].columns)
+                self.read(source, catalog.tables[source].columns, by_customer=apart)
         elif self._mapped(catalog.tables[table]) and table != "identity":
             self.read("identity", ("customer_key", "customer_id"))
         return f"{table}_rows"
@@ -59,14 +87,24 @@ class Rows:
         """Stored tables with every column that the query reads of them, bookkeeping included."""
         catalog = self.moment.catalog
         found = {}
-        for name, columns in self.columns.items():
+        for name in dict.fromkeys((*self.columns, *self.kept)):
             if name in catalog.derived:
                 continue
             table = catalog.tables[name]
+            columns = self.columns.get(name, set()) | self.kept.get(name, set())
             wanted = columns | {*table.key, *filter(None, (table.event_at, table.customer))}
-            if name == POPULATION:
+            if self._since(name):
                 wanted.add("since_at")
             found[name] = (*(c for c in table.columns if c in wanted), "valid_at", "loaded_at")
+        return found
+
+    def pruned(self) -> dict[str, tuple[str, datetime]]:
+        """Stored tables of which no event before an instant is looked at: column and instant."""
+        found = {}
+        for table, since in self.since.items():
+            event_at = self.moment.catalog.tables[table].event_at
+            if since and event_at and table not in (*self.kept, *self.moment.catalog.derived):
+                found[table] = (event_at, since)
         return found
 
     def reads_superseded(self, table: str) -> bool:
@@ -75,11 +113,19 @@ class Rows:
             return table in self.changed
         return not self.moment.catalog.tables[table].immutable
 
+    def _since(self, table: str) -> bool:
+        """Whether the rows of a table are a population that begins at since_at."""
+        subject = subject_of_table(table)
+        return subject is CUSTOMER or (
+            subject is not None and "since_at" in self.moment.catalog.tables[table].columns
+        )
+
     def _select(self, table: TableDefinition, columns: Iterable[str]) -> str:
         wanted = [name for name in table.columns if name in set(columns)]
-        shown = [f"r.{_quoted(name)}" for name in wanted if name != "customer_id"]
-        if table.customer is not None:
-            key = f"CAST(r.{_quoted(table.customer)} AS VARCHAR)"
+        mine = table.customer is not None
+        shown = [f"r.{_quoted(name)}" for name in wanted if not (mine and name == "customer_id")]
+        if mine:
+            key = f"CAST(r.{_quoted(table.customer or '')} AS VARCHAR)"
             shown.insert(0, f"{'i.customer_id' if self._mapped(table) else key} AS customer_id")
         return ", ".join(shown)
 
@@ -99,7 +145,7 @@ class Rows:
             conditions.append(f"r.{_quoted(table.event_at)} < {as_of}")
         if known_at is not None:
             conditions.append(f"r.loaded_at <= {instant(known_at)}")
-        if name == POPULATION:
+        if self._since(name):
             conditions.append(f"r.since_at < {as_of}")
         if self.reads_superseded(name):
             names = (*table.key, "valid_at", "loaded_at")

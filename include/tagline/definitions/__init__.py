@@ -7,6 +7,7 @@ from tagline.definitions.table import Column, Expectation, TableDefinition
 from tagline.definitions.tag import (
     AnyTag,
     ExtractionTag,
+    ManualTag,
     ModelTag,
     RankTag,
     RuleTag,
@@ -24,6 +25,7 @@ __all__ = [
     "Expectation",
     "ExtractionTag",
     "FileSource",
+    "ManualTag",
     "ModelDefinition",
     "ModelTag",
     "Names",

@@ -10,6 +10,16 @@ from tagline.definitions.expectations import COLUMN_EXPECTATIONS, EXPECTATIONS
 from tagline.definitions.types import DataType, Definition, Names, Sentence, Slug
 from tagline.errors import did_you_mean
 
+CANONICAL = frozenset(
+    {
+        "customers", "identity", "products", "orders", "order_lines", "receivables", "payments",
+        "opportunities", "machines", "machine_days", "service_tickets", "surveys", "interactions",
+        "campaign_members", "labels",
+    }
+)  # fmt: skip
+"""The tables that tags are written against. A project may declare one that nothing feeds yet:
+tags over it are unavailable. Any other table must be fed by a source or derived."""
+
 
 class Column(Definition):
     """A column of a canonical table."""

@@ -75,6 +75,7 @@ class StatisticTag(TagDefinition):
     table: Slug
     where: str | None = None
     window: Duration | None = None
+    via: str | None = None  # reference.column of the customer that held it when it happened
     value: str | None = None
     by: str | None = None  # group, with `pick`
     pick: str | None = None  # top(aggregate) or top(aggregate, n)
@@ -122,8 +123,27 @@ class ModelTag(TagDefinition):
     output: Literal["probability", "class", "score"]
 
 
+class ManualTag(TagDefinition):
+    """人工: what people say of a customer, where enough of them agree.
+
+    Each annotator's newest judgement counts. The value is the most frequent one, if it reaches
+    the share `agreement` of the annotators; otherwise `empty`. A tie has no value.
+    """
+
+    kind: Literal["manual"]
+    label_set: Slug
+    agreement: float = Field(0.5, gt=0, le=1)
+    empty: TagValue = None
+
+    @property
+    def table(self) -> str:
+        """The canonical table of people's judgements."""
+        return "labels"
+
+
 AnyTag = Annotated[
-    ExtractionTag | StatisticTag | RankTag | RuleTag | ModelTag, Field(discriminator="kind")
+    ExtractionTag | StatisticTag | RankTag | RuleTag | ModelTag | ManualTag,
+    Field(discriminator="kind"),
 ]
 
 
@@ -132,5 +152,5 @@ class ThemeDefinition(Definition):
 
     name: Names
     description: Sentence
-    subject: Literal["customer"] = "customer"
+    subject: Literal["customer", "machine", "opportunity"] = "customer"
     dimensions: dict[Slug, Names] = Field(min_length=1)

@@ -43,7 +43,8 @@ _SQL_TYPES = {
     DataType.TEXT_LIST: "VARCHAR[]",
 }
 
-_DURATION = re.compile(r"^(\d+)\s+(second|minute|hour|day|week)s?$")
+DURATION_PATTERN = r"^(\d+)\s+(second|minute|hour|day|week)s?$"
+_DURATION = re.compile(DURATION_PATTERN)
 
 
 def parse_duration(text: Any) -> timedelta:

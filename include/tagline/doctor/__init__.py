@@ -89,7 +89,7 @@ def _databases(settings: Settings, there: frozenset[str], at: datetime) -> Itera
         if "lake" in there:
             with server.connected(settings, "lake") as lake:
                 yield from state.check_catalog(lake)
-                yield state.check_released_table(registry, lake)
+                yield from state.check_released_tables(registry, lake)
 
 
 def _guarded(where: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from tagline.registry.files import (
     local_path,
     metadata_of_tables,
 )
+from tagline.subjects import CUSTOMER, SUBJECTS
 
-_RELEASED = "tags.customers"
 _RESTORE = "restore the last backup into an empty home: see docs/operations.md"
 
 
@@ -78,9 +78,19 @@ def _exist(where: str, files: Iterable[str], fix: str) -> Finding:
     return ok(where, f"all {len(local):,} exist")
 
 
-def check_released_table(registry: Connection, lake: Connection) -> Finding:
-    """Whether the Iceberg table of released tags shows exactly the active releases."""
-    where = f"lake table {_RELEASED}"
+def check_released_tables(registry: Connection, lake: Connection) -> Iterator[Finding]:
+    """Whether the Iceberg table of each subject's tags shows exactly the active releases."""
+    tables = metadata_of_tables(lake)
+    for subject in SUBJECTS.values():
+        wanted = files_of_releases(registry, only_active=True, subject=subject.name)
+        if subject is CUSTOMER or wanted or subject.lake_table in tables:
+            yield _released_table(registry, tables, subject.lake_table, wanted)
+
+
+def _released_table(
+    registry: Connection, tables: Mapping[str, str], table: str, wanted: Sequence[str]
+) -> Finding:
+    where = f"lake table {table}"
     fix = "the next release brings it in line: run a day, or `tagline run --as-of` the live one"
     behind = registry.scalars(
         text(
@@ -93,8 +103,7 @@ def check_released_table(registry: Connection, lake: Connection) -> Finding:
     if behind:
         days = ", ".join(f"{each:%Y-%m-%d}" for each in behind[:5])
         return warning(where, f"does not follow the releases as of {days}", fix)
-    location = metadata_of_tables(lake).get(_RELEASED)
-    wanted = files_of_releases(registry, only_active=True)
+    location = tables.get(table)
     if location is None:
         if wanted:
             return warning(where, "is missing, though there are releases", fix)

@@ -18,11 +18,12 @@ class Relation:
     """Parquet files read as one table with exactly these columns.
 
     A column that a file lacks is null there; columns that are not named are not shown; without
-    files the relation is empty.
+    files the relation is empty. Those of `hidden` are shown as null whatever the files hold.
     """
 
     files: tuple[str, ...]
     columns: Mapping[str, DataType] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
 
 
 class Engine(Protocol):

@@ -13,6 +13,7 @@ import pyarrow
 
 from tagline.engines import Relation, identifier, literal
 from tagline.errors import QueryRefused, TaglineError
+from tagline.scratch import held_folder
 from tagline.settings import Settings
 from tagline.storage import appearing_whole, is_remote
 
@@ -53,13 +54,25 @@ class DuckDBEngine:
         timezone: str = "UTC",
         folders: Sequence[str] = (),
     ) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection that can touch these paths and folders, and nothing else."""
-        Path(self.temp_directory).mkdir(parents=True, exist_ok=True)
+        """A connection that can touch these paths and folders, and nothing else.
+
+        It spills to a folder of its own: names of spilled files are unique in a process only.
+        """
+        with (
+            held_folder(Path(self.temp_directory), "spill") as spill,
+            self._opened(paths, timezone, folders, str(spill)) as connection,
+        ):
+            yield connection
+
+    @contextmanager
+    def _opened(
+        self, paths: Sequence[str], timezone: str, folders: Sequence[str], spill: str
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = duckdb.connect(
             config={
                 "memory_limit": self.memory_limit,
                 "threads": self.threads,
-                "temp_directory": self.temp_directory,
+                "temp_directory": spill,
                 "preserve_insertion_order": False,
                 "autoload_known_extensions": False,
                 "autoinstall_known_extensions": False,
@@ -130,7 +143,7 @@ def relation_sql(connection: duckdb.DuckDBPyConnection, relation: Relation) -> s
     shown = []
     for column, kind in relation.columns.items():
         name = identifier(column)
-        if column not in found:
+        if column not in found or column in relation.hidden:
             shown.append(f"CAST(NULL AS {kind.sql}) AS {name}")
         elif _SAME_TYPE.get(found[column], found[column]) == kind.sql:
             shown.append(name)

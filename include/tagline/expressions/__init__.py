@@ -3,10 +3,25 @@
 from tagline.expressions.parse import (
     Expression,
     Scope,
+    audiences_in,
+    is_previous,
+    names_in,
     parse_aggregate,
     parse_condition,
     parse_pick,
     parse_value,
+    previous_name,
 )
 
-__all__ = ["Expression", "Scope", "parse_aggregate", "parse_condition", "parse_pick", "parse_value"]
+__all__ = [
+    "Expression",
+    "Scope",
+    "audiences_in",
+    "is_previous",
+    "names_in",
+    "parse_aggregate",
+    "parse_condition",
+    "parse_pick",
+    "parse_value",
+    "previous_name",
+]

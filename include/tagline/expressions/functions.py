@@ -23,6 +23,7 @@ B, I, N, T, D, TS, L = (  # noqa: E741 - short names keep the tables below reada
     DataType.TEXT_LIST,
 )
 Types = frozenset[DataType]
+WHOLE: Types = frozenset({I})
 NUMERIC: Types = frozenset({I, N})
 MOMENT: Types = frozenset({D, TS})
 TEXT: Types = frozenset({T})
@@ -64,11 +65,11 @@ _AGGREGATES: dict[type[exp.Expr], Function] = {
 
 _SCALARS: dict[type[exp.Expr], Function] = {
     exp.Abs: Function("abs", (NUMERIC,), 0),
-    exp.Round: Function("round", (NUMERIC, NUMERIC), 0, optional=1),
+    exp.Round: Function("round", (NUMERIC, WHOLE), 0, optional=1),
     exp.Floor: Function("floor", (NUMERIC,), N),
     exp.Ceil: Function("ceil", (NUMERIC,), N),
     exp.Ln: Function("ln", (NUMERIC,), N),
-    exp.Log: Function("log10", (NUMERIC, NUMERIC), N, optional=1),
+    exp.Log: Function("log10", (NUMERIC,), N),
     exp.Exp: Function("exp", (NUMERIC,), N),
     exp.Sqrt: Function("sqrt", (NUMERIC,), N),
     exp.Pow: Function("power", (NUMERIC, NUMERIC), N),
@@ -77,7 +78,7 @@ _SCALARS: dict[type[exp.Expr], Function] = {
     exp.Upper: Function("upper", (TEXT,), T),
     exp.Trim: Function("trim", (TEXT,), T),
     exp.Length: Function("length", (TEXT | LIST,), I),
-    exp.Substring: Function("substr", (TEXT, NUMERIC, NUMERIC), T, optional=1),
+    exp.Substring: Function("substr", (TEXT, WHOLE, WHOLE), T, optional=1),
     exp.Replace: Function("replace", (TEXT, TEXT, TEXT), T),
     exp.StartsWith: Function("starts_with", (TEXT, TEXT), B),
     exp.EndsWith: Function("ends_with", (TEXT, TEXT), B),
@@ -98,11 +99,24 @@ DATE_PARTS = frozenset({"HOUR", "DAY", "MONTH", "QUARTER", "YEAR", "ISODOW", "DO
 DATE_UNITS = frozenset({"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"})
 CLOCK_UNITS = frozenset({"HOUR", "MINUTE", "SECOND"})
 
-# Named by their own branches in typing.py.
-SPECIAL = (
-    "count", "coalesce", "greatest", "least", "concat", "if", "case", "cast", "try_cast",
-    "date_diff", "date_part", "date_trunc", "extract", "standard",
-)  # fmt: skip
+# Typed by branches of their own in typing.py: how each is written, and what it gives.
+SPECIAL: Mapping[str, tuple[str, str]] = {
+    "count": ("count(*), count(any), count(distinct any)", "integer"),
+    "coalesce": ("coalesce(any, any, …)", "the type of its arguments"),
+    "greatest": ("greatest(any, any, …)", "the type of its arguments"),
+    "least": ("least(any, any, …)", "the type of its arguments"),
+    "concat": ("concat(any, any, …)", "text"),
+    "if": ("if(boolean, any, any)", "the type of its branches"),
+    "case": ("case when boolean then any else any end", "the type of its branches"),
+    "cast": ("cast(any as text)", "the type named"),
+    "try_cast": ("try_cast(any as integer)", "the type named; null where it does not fit"),
+    "date_diff": ("date_diff('day', moment, moment)", "integer"),
+    "date_part": ("date_part('hour', moment)", "integer"),
+    "date_trunc": ("date_trunc('month', moment)", "date; timestamp from hours down"),
+    "extract": ("extract(year from moment)", "integer"),
+    "previous": ("previous(tag)", "the tag's type"),
+    "standard": ("standard('name')", "the standard's type"),
+}
 
 NAMES = tuple(sorted({function.name for function in FUNCTIONS.values()} | set(SPECIAL)))
 

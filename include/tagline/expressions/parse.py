@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
+from sqlglot.tokens import TokenType
 
 from tagline.definitions.types import DataType
 from tagline.errors import ExpressionError, did_you_mean
+from tagline.expressions.membership import inlined, is_audience, with_membership
 from tagline.expressions.typing import Typer
 
 MAX_LENGTH = 4000
 MAX_DEPTH = 60
+_DUCKDB = Dialect.get_or_raise("duckdb")
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,15 @@ class Scope:
     """The names that an expression may use.
 
     `columns` maps names to types (dotted ones as `product.department`), `standards` the names
-    of standard values to theirs.
+    of standard values to theirs, `audiences` the names of saved audiences to their expressions
+    (None where no audience may be named). `previous` holds the tags that `previous(tag)` may
+    read, which is none outside of rules.
     """
 
     columns: Mapping[str, DataType]
     standards: Mapping[str, DataType] = field(default_factory=dict)
+    previous: Mapping[str, DataType] = field(default_factory=dict)
+    audiences: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class Expression:
     type: DataType | None
     names: frozenset[str]
     standards: frozenset[str]
+    previous: frozenset[str] = frozenset()  # tags whose value of the release before it reads
 
     def sql(self, dialect: str = "duckdb") -> str:
         """The normalised text: the same meaning gives the same text."""
@@ -48,13 +56,15 @@ class Expression:
         column: Callable[[str], exp.Expr],
         standard: Callable[[str], exp.Expr] | None = None,
     ) -> exp.Expr:
-        """A copy of the tree with names and standards replaced."""
+        """A copy of the tree with names, standards and `previous(tag)` replaced."""
 
         def replace(node: exp.Expr) -> exp.Expr:
             if isinstance(node, exp.Column):
                 return column(f"{node.table}.{node.name}" if node.table else node.name)
             if standard is not None and is_standard(node):
                 return standard(node.expressions[0].this)
+            if is_previous(node):
+                return column(previous_name(node.expressions[0].name))
             return node
 
         rewritten: exp.Expr = self.tree.copy().transform(replace, copy=False)
@@ -64,6 +74,20 @@ class Expression:
 def is_standard(node: exp.Expr) -> bool:
     """Whether a node is standard('name')."""
     return isinstance(node, exp.Anonymous) and str(node.this).lower() == "standard"
+
+
+def is_previous(node: exp.Expr) -> bool:
+    """Whether a node is previous(tag)."""
+    return isinstance(node, exp.Anonymous) and str(node.this).lower() == "previous"
+
+
+def previous_name(slug: str) -> str:
+    """A tag's value of the release before, as a name among others.
+
+    >>> previous_name("grade")
+    'previous(grade)'
+    """
+    return f"previous({slug})"
 
 
 def parse_value(text: str, scope: Scope) -> Expression:
@@ -81,6 +105,24 @@ def parse_condition(text: str, scope: Scope | Mapping[str, DataType]) -> Express
             "where a condition (true or false) is needed"
         )
     return expression
+
+
+def names_in(text: str, audiences: Mapping[str, str]) -> frozenset[str]:
+    """The names that an expression reads, with those of the audiences in it; not typed."""
+    tree = inlined(_tree(text), audiences, _tree)
+    return frozenset(column.name for column in tree.find_all(exp.Column))
+
+
+def audiences_in(text: str) -> frozenset[str]:
+    """The saved audiences that an expression names itself.
+
+    >>> sorted(audiences_in("audience('a') and not audience('b')"))
+    ['a', 'b']
+    """
+    calls = _tree(text).find_all(exp.Anonymous)
+    return frozenset(
+        call.expressions[0].name for call in calls if is_audience(call) and call.expressions
+    )
 
 
 def parse_aggregate(text: str, scope: Scope) -> Expression:
@@ -116,20 +158,28 @@ def parse_pick(text: str, scope: Scope) -> tuple[Expression, int | None]:
 def _parse(text: str, scope: Scope, *, aggregates: bool) -> Expression:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
-    tree = _tree(text)
-    typer = Typer(scope.columns, _standard_type(scope), aggregates)
-    found = typer.type_of(tree)
-    return Expression(text, tree, found, frozenset(typer.names), frozenset(typer.standards))
+    tree = inlined(_tree(text), scope.audiences, _tree)
+    if _depth(tree) > MAX_DEPTH:
+        raise ExpressionError(f"with its audiences, {text!r} is nested more than {MAX_DEPTH} deep")
+    typer = Typer(scope.columns, _standard_type(scope), aggregates, scope.previous)
+    found = typer.type_of_all(tree)
+    used = (frozenset(each) for each in (typer.names, typer.standards, typer.previous))
+    return Expression(text, tree, found, *used)
 
 
 def _tree(text: str) -> exp.Expr:
     try:
-        statements = sqlglot.parse(f"SELECT {text}", dialect="duckdb")
+        tokens = _DUCKDB.tokenize(f"SELECT {text}")
+        if any(token.token_type is TokenType.SEMICOLON for token in tokens):
+            raise ExpressionError(f"{text!r} holds more than one expression; remove the semicolon")
+        statements = _DUCKDB.parser().parse(tokens, f"SELECT {text}")
     except (SqlglotError, RecursionError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else "too deeply nested"
         if reason.startswith("Required keyword"):  # sqlglot would name its own classes
             reason = "an operator lacks one of its sides; texts stand in single quotes"
         raise ExpressionError(f"{text!r} is not an expression: {reason}") from error
+    except (AttributeError, IndexError, KeyError, TypeError) as error:  # sqlglot's own slips
+        raise ExpressionError(f"{text!r} is not an expression") from error
     if len(statements) != 1 or not isinstance(statements[0], exp.Select):
         raise ExpressionError(f"{text!r} holds more than one expression; remove the semicolon")
     select = statements[0]
@@ -142,7 +192,7 @@ def _tree(text: str) -> exp.Expr:
     if _depth(tree) > MAX_DEPTH:
         raise ExpressionError(f"an expression is nested at most {MAX_DEPTH} deep")
     tree.pop()
-    return tree
+    return with_membership(tree)
 
 
 def _depth(tree: exp.Expr) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from math import isfinite
 
 from sqlglot import exp
 
@@ -17,9 +18,21 @@ OF_NUMBERS = "of_numbers"  # mark on a sum or average of numbers that are not in
 
 _CASTS = {
     "BOOLEAN": B, "BIGINT": I, "INT": I, "DOUBLE": N, "TEXT": T, "VARCHAR": T, "DATE": D,
-    "TIMESTAMP": TS,
+    "TIMESTAMP": TS, "TIMESTAMPNTZ": TS,
 }  # fmt: skip
+_CASTABLE = {  # from what a type can be made; a text can be made of anything
+    B: known.NUMERIC | {B, T},
+    I: known.NUMERIC | {B, T},
+    N: known.NUMERIC | {B, T},
+    D: known.MOMENT | {T},
+    TS: known.MOMENT | {T},
+    T: known.ANY,
+}
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
+_HARMLESS = (
+    exp.Identifier, exp.Literal, exp.Null, exp.Boolean, exp.Var, exp.Star, exp.Distinct,
+    exp.DataType,
+)  # fmt: skip
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod)
 
 
@@ -33,19 +46,36 @@ class Typer:
     columns: Mapping[str, DataType]
     standard_type: Callable[[str], DataType]
     allow_aggregates: bool
+    previous_types: Mapping[str, DataType] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     standards: set[str] = field(default_factory=set)
+    previous: set[str] = field(default_factory=set)
     aggregates: int = 0
     _inside_aggregate: bool = False
+    _typed: set[int] = field(default_factory=set)
+
+    def type_of_all(self, tree: exp.Expr) -> DataType | None:
+        """The type of a whole expression; raises ExpressionError for any part without a type.
+
+        The parser hangs rare options on nodes of functions that are allowed; what nothing here
+        has looked at does not reach an engine.
+        """
+        found = self.type_of(tree)
+        for node in tree.walk():
+            of_case = isinstance(node, exp.If) and isinstance(node.parent, exp.Case)
+            if not (id(node) in self._typed or of_case or isinstance(node, _HARMLESS)):
+                raise ExpressionError(f"{_sql(node)} is not allowed in {_sql(node.parent or tree)}")
+        return found
 
     def type_of(self, node: exp.Expr) -> DataType | None:
         """The type of `node`; raises ExpressionError for whatever is not allowed in it."""
+        self._typed.add(id(node))
         if isinstance(node, exp.Paren):
             return self.type_of(node.this)
         if isinstance(node, exp.Column):
             return self._column(node)
         if isinstance(node, exp.Literal):
-            return T if node.is_string else (I if node.is_int else N)
+            return T if node.is_string else _number(node)
         if isinstance(node, exp.Boolean):
             return B
         if isinstance(node, exp.Null):
@@ -60,6 +90,10 @@ class Typer:
         if isinstance(node, exp.Neg):
             return self._want(node.this, known.NUMERIC)
         if isinstance(node, _COMPARISONS):
+            if isinstance(node.left, _COMPARISONS) or isinstance(node.right, _COMPARISONS):
+                raise ExpressionError(
+                    f"{_sql(node)}: put brackets around each comparison, or join them with 'and'"
+                )
             self._comparable(node, node.left, node.right)
             return B
         if isinstance(node, _ARITHMETIC):
@@ -81,6 +115,8 @@ class Typer:
                 node.args.get(key) for key in ("query", "unnest", "field", "is_global")
             ):
                 raise ExpressionError(f"{_sql(node)}: 'in' needs a list of values")
+            if not node.expressions:
+                raise ExpressionError(f"{_sql(node)}: 'in' needs at least one value")
             for option in node.expressions:
                 self._comparable(node, node.this, option)
             return B
@@ -103,19 +139,19 @@ class Typer:
             if node.args.get("false") is not None:
                 branches.append(node.args["false"])
             return self._same(node, branches)
-        if isinstance(node, exp.Cast | exp.TryCast):
-            self.type_of(node.this)
+        if type(node) in (exp.Cast, exp.TryCast):
             target = node.to.this.name if isinstance(node.to, exp.DataType) else ""
             if target not in _CASTS or node.to.expressions:
                 raise ExpressionError(f"cannot cast to {node.to.sql()}.{did_you_mean('', _CASTS)}")
+            self._want(node.this, _CASTABLE[_CASTS[target]])
             return _CASTS[target]
         if isinstance(node, exp.Count):
             return self._count(node)
         if isinstance(node, exp.IgnoreNulls):
-            return self._function(node.this)
+            return self.type_of(node.this)
         if isinstance(node, exp.Coalesce | exp.Greatest | exp.Least):
             return self._same(node, [node.this, *node.expressions])
-        if isinstance(node, exp.Concat):
+        if type(node) is exp.Concat:  # not concat_ws
             for part in node.expressions:
                 self.type_of(part)
             return T
@@ -139,6 +175,14 @@ class Typer:
             self._want(value, allowed)
             for value, allowed in zip(given, signature.arguments, strict=False)
         ]
+        if isinstance(node, exp.Trim) and node.args.get("position"):
+            raise ExpressionError(_unknown_function(_sql(node).partition("(")[0].lower()))
+        if isinstance(node, exp.PercentileCont) and not _is_share(given[1]):
+            raise ExpressionError(f"{_sql(node)}: write the share as a number from 0 to 1")
+        if isinstance(node, exp.Nullif):
+            self._comparable(node, given[0], given[1])
+        if isinstance(node, exp.Round) and len(given) == 2 and not _is_written_out(given[1]):
+            raise ExpressionError(f"{_sql(node)}: write the decimals as a number, such as 2")
         if isinstance(node, exp.Sum | exp.Avg) and types[0] is N:
             node.meta[OF_NUMBERS] = True
         return types[signature.result] if isinstance(signature.result, int) else signature.result
@@ -158,6 +202,8 @@ class Typer:
     def _count(self, node: exp.Count) -> DataType:
         def inner() -> DataType:
             what = node.this
+            if what is None:
+                raise ExpressionError("count() takes 1 argument; write count(*)")
             if isinstance(what, exp.Distinct):
                 if len(what.expressions) != 1:
                     raise ExpressionError(f"{_sql(node)}: count distinct takes one expression")
@@ -171,6 +217,8 @@ class Typer:
 
     def _date(self, node: exp.Expr) -> DataType:
         unit_node = node.this if isinstance(node, exp.Extract) else node.args.get("unit")
+        if not isinstance(unit_node, exp.Literal | exp.Var | None):  # it is not typed
+            raise ExpressionError(f"{_sql(node)}: write the date part as a text, such as 'day'")
         unit = unit_node.name.upper() if unit_node is not None else "DAY"
         if isinstance(node, exp.Extract):
             _known_unit(node, unit, known.DATE_PARTS)
@@ -191,6 +239,8 @@ class Typer:
                 raise ExpressionError(f"{_sql(node)}: write standard('name')")
             self.standards.add(given[0].this)
             return self.standard_type(given[0].this)
+        if name == "previous":
+            return self._previous(node)
         if name == "date_part":
             if len(given) != 2 or not (isinstance(given[0], exp.Literal) and given[0].is_string):
                 raise ExpressionError(f"{_sql(node)}: write date_part('hour', column)")
@@ -198,6 +248,19 @@ class Typer:
             self._want(given[1], known.MOMENT)
             return I
         raise ExpressionError(_unknown_function(name))
+
+    def _previous(self, node: exp.Anonymous) -> DataType:
+        if not self.previous_types:
+            raise ExpressionError(f"{_sql(node)}: previous() stands only in the cases of a rule")
+        given = node.expressions
+        if len(given) != 1 or not isinstance(given[0], exp.Column) or given[0].table:
+            raise ExpressionError(f"{_sql(node)}: write previous(tag)")
+        slug = given[0].name
+        if slug not in self.previous_types:
+            raise ExpressionError(f"unknown tag {slug!r}.{did_you_mean(slug, self.previous_types)}")
+        self._typed.add(id(given[0]))
+        self.previous.add(slug)
+        return self.previous_types[slug]
 
     def _case(self, node: exp.Case) -> DataType | None:
         results = []
@@ -232,8 +295,6 @@ class Typer:
     def _arithmetic(self, node: exp.Binary) -> DataType | None:
         left = self._want(node.left, known.NUMERIC)
         right = self._want(node.right, known.NUMERIC)
-        if isinstance(node, exp.IntDiv):
-            return I
         return N if isinstance(node, exp.Div) or N in (left, right) else I
 
     def _comparable(self, node: exp.Expr, left: exp.Expr, right: exp.Expr) -> None:
@@ -274,6 +335,28 @@ def _joined(
         if isinstance(literal, exp.Literal) and _is_date(literal.this):
             return D if D in pair else TS
     return False
+
+
+def _number(node: exp.Literal) -> DataType:
+    """The type of a literal number; raises ExpressionError where it is too large for it."""
+    try:
+        value = float(node.this)
+    except ValueError:  # sqlglot takes 3e for a number
+        raise ExpressionError(f"{node.this!r} is not a number") from None
+    if node.is_int and abs(int(node.this)) >= 2**63:
+        raise ExpressionError(f"{node.this} is too large for an integer, which has 64 bits")
+    if not isfinite(value):
+        raise ExpressionError(f"{node.this} is too large for a number")
+    return I if node.is_int else N
+
+
+def _is_share(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string and 0 <= float(node.this) <= 1
+
+
+def _is_written_out(node: exp.Expr) -> bool:
+    """Whether a node is a literal number, perhaps with a minus."""
+    return isinstance(node.this if isinstance(node, exp.Neg) else node, exp.Literal)
 
 
 def _is_date(text: str) -> bool:

@@ -9,7 +9,8 @@ _LOADS = "select jsonb_array_elements_text(files) as path from loads"
 _RELEASES = """
 select jsonb_array_elements_text(named.value) as path
 from releases, jsonb_each(files) as named
-where not cast(:only_active as boolean) or status = 'active'
+where (not cast(:only_active as boolean) or status = 'active')
+  and (cast(:subject as text) is null or named.key = :subject)
 """
 _METADATA = """
 select table_namespace || '.' || table_name as name, metadata_location
@@ -22,9 +23,15 @@ def files_of_loads(registry: Connection) -> list[str]:
     return sorted(set(registry.scalars(text(_LOADS))))
 
 
-def files_of_releases(registry: Connection, *, only_active: bool) -> list[str]:
-    """The files of the active releases, or of all that a person could still make active."""
-    return sorted(set(registry.scalars(text(_RELEASES), {"only_active": only_active})))
+def files_of_releases(
+    registry: Connection, *, only_active: bool, subject: str | None = None
+) -> list[str]:
+    """The files of the active releases, or of all that a person could still make active.
+
+    With `subject`, those of its table alone.
+    """
+    values = {"only_active": only_active, "subject": subject}
+    return sorted(set(registry.scalars(text(_RELEASES), values)))
 
 
 def metadata_of_tables(lake: Connection) -> dict[str, str]:

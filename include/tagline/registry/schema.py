@@ -158,7 +158,8 @@ class Release(Base):
     """A day's released tags; one active release per as_of.
 
     `files` names the Parquet files per subject; `tags` says per slug its version, its state
-    (current, withheld, unavailable) and the as_of of its values; `gate` holds the verdicts.
+    (current, withheld, unavailable), the as_of of its values and the standard values that they were
+    made with; `gate` holds the verdicts.
     `candidate` is the file that it was made from: a retried release makes no second row of it.
     """
 
@@ -206,3 +207,21 @@ class LakePublication(Base):
     as_of: Mapped[datetime] = mapped_column(primary_key=True)
     release_id: Mapped[int | None] = mapped_column(Integer)
     published_at: Mapped[datetime]
+
+
+class SavedAudience(Base):
+    """A version of a saved audience; the newest row of a name holds. Rows are never removed.
+
+    `expression` is null where the audience was deleted; the row says by whom and why.
+    """
+
+    __tablename__ = "saved_audiences"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    name: Mapped[str]
+    name_en: Mapped[str]
+    name_zh: Mapped[str]
+    expression: Mapped[str | None]
+    owner: Mapped[str]
+    reason: Mapped[str | None]
+    created_at: Mapped[datetime]
+    __table_args__ = (Index("saved_audiences_by_name", "name", "id"),)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tagline.definitions import DataType
 from tagline.engines import Engine, Relation, identifier
 from tagline.registry.schema import Release
-from tagline.serve.released import files_of
+from tagline.serve.released import files_of, subject_of
 
 FEW = 16  # distinct numbers up to which each is shown by itself
 BINS = 30
@@ -43,7 +43,8 @@ class Distribution:
 
 def distribution(engine: Engine, release: Release, slug: str, kind: DataType) -> Distribution:
     """The distribution of a tag that the release has a column of."""
-    relation = {"tags": Relation(files_of(release), {slug: kind})}
+    files = files_of(release, subject_of(release.tags.get(slug, {})))
+    relation = {"tags": Relation(files, {slug: kind})}
     if kind in (DataType.TEXT, DataType.BOOLEAN, DataType.TEXT_LIST):
         return _of_texts(engine, relation, slug, kind)
     value = _as_number(slug, kind)

@@ -9,23 +9,31 @@ from typing import TYPE_CHECKING
 from tagline.engines import identifier
 from tagline.errors import WrongUsage
 from tagline.registry.schema import Release
-from tagline.serve.released import KEYS, relation_of, tag_columns, wanted_release
+from tagline.serve.released import keys_of, relation_of, tag_columns, wanted_release
+from tagline.subjects import CUSTOMER, Subject
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
 
 
-def export(deployment: Deployment, path: str, as_of: datetime | None = None) -> int:
-    """Write the live release, or that of an as_of, to `path`; the number of customers."""
+def export(
+    deployment: Deployment,
+    path: str,
+    as_of: datetime | None = None,
+    subject: Subject = CUSTOMER,
+) -> int:
+    """Write a subject's table of the live release, or that of an as_of; the number of rows."""
     check_target(path)
     release = wanted_release(deployment.registry, as_of)
-    return deployment.engine.write(tags_sql(release), {"tags": relation_of(release)}, path)
+    sql, relation = tags_sql(release, subject=subject), relation_of(release, subject)
+    return deployment.engine.write(sql, {"tags": relation}, path)
 
 
-def tags_sql(release: Release, condition: str = "true") -> str:
-    """SQL of the released table without its hidden columns, a row per customer in order."""
-    names = ", ".join(identifier(name) for name in (*KEYS, *tag_columns(release)))
-    return f"SELECT {names} FROM tags WHERE {condition} ORDER BY customer_id"
+def tags_sql(release: Release, condition: str = "true", subject: Subject = CUSTOMER) -> str:
+    """SQL of a released table without its hidden columns, a row per subject in order."""
+    columns = (*keys_of(subject), *tag_columns(release, subject))
+    names = ", ".join(identifier(name) for name in columns)
+    return f"SELECT {names} FROM tags WHERE {condition} ORDER BY {subject.key}"
 
 
 def check_target(path: str) -> None:

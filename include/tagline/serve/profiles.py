@@ -14,8 +14,9 @@ from tagline.definitions.tag import AnyTag
 from tagline.errors import UnknownCustomer
 from tagline.registry.schema import Release
 from tagline.serve.reasons import Reason, reason_of
-from tagline.serve.released import wanted_release
+from tagline.serve.released import subject_of, wanted_release
 from tagline.serve.store import ProfileStore, open_profile_store, read_value, row_in_files
+from tagline.subjects import CUSTOMER, Subject
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -26,14 +27,19 @@ _LIVE = "select id from releases where status = 'active' order by as_of desc lim
 
 
 def profile(
-    deployment: Deployment, customer_id: str, as_of: datetime | None, at: datetime
+    deployment: Deployment,
+    customer_id: str,
+    as_of: datetime | None,
+    at: datetime,
+    subject: Subject = CUSTOMER,
 ) -> dict[str, Any]:
     """A customer's profile of the live release, or of that of an as_of.
 
-    `{customer_id, as_of, release, tags: {slug: {value, version, expired, because}}}`
+    `{customer_id, as_of, release, tags: {slug: {value, version, expired, because}}}`; that of
+    another subject has its key in the place of customer_id.
     """
     with open_profile_store(deployment.settings) as store:
-        return ProfileReader(deployment, store).profile(customer_id, as_of, at)
+        return ProfileReader(deployment, store).profile(customer_id, as_of, at, subject)
 
 
 @dataclass(frozen=True)
@@ -62,15 +68,21 @@ class ProfileReader:
     def __init__(self, deployment: Deployment, store: ProfileStore) -> None:
         self._deployment = deployment
         self._store = store
-        self._known: OrderedDict[int, _Prepared] = OrderedDict()
+        self._known: OrderedDict[tuple[int, Subject], _Prepared] = OrderedDict()
 
-    def profile(self, customer_id: str, as_of: datetime | None, at: datetime) -> dict[str, Any]:
+    def profile(
+        self,
+        customer_id: str,
+        as_of: datetime | None,
+        at: datetime,
+        subject: Subject = CUSTOMER,
+    ) -> dict[str, Any]:
         """See `profile`."""
-        prepared = self._prepared(as_of)
-        row = self._row(prepared.release, customer_id)
+        prepared = self._prepared(as_of, subject)
+        row = self._row(prepared.release, customer_id, subject)
         clock = self._clock(prepared.release, as_of, at)
         return {
-            "customer_id": customer_id,
+            subject.key: customer_id,
             "as_of": prepared.as_of,
             "release": prepared.release.id,
             "tags": {
@@ -84,25 +96,25 @@ class ProfileReader:
             },
         }
 
-    def _prepared(self, as_of: datetime | None) -> _Prepared:
+    def _prepared(self, as_of: datetime | None, subject: Subject) -> _Prepared:
         registry = self._deployment.registry
         if as_of is None:
-            known = self._known.get(read_value(registry.engine, _LIVE))
+            known = self._known.get((read_value(registry.engine, _LIVE), subject))
             if known is not None:
                 return known
         release = wanted_release(registry, as_of)
-        known = self._known.get(release.id)
+        known = self._known.get((release.id, subject))
         if known is None:
-            known = self._known[release.id] = self._prepare(release)
+            known = self._known[release.id, subject] = self._prepare(release, subject)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         return known
 
-    def _prepare(self, release: Release) -> _Prepared:
+    def _prepare(self, release: Release, subject: Subject) -> _Prepared:
         tags = tuple(
             self._prepare_tag(slug, entry, release)
             for slug, entry in sorted(release.tags.items())
-            if entry["state"] != "unavailable"
+            if entry["state"] != "unavailable" and subject_of(entry) is subject
         )
         return _Prepared(release, release.as_of.isoformat(), tags)
 
@@ -125,15 +137,16 @@ class ProfileReader:
             return tag.definition
         return _TAG.validate_python(self._deployment.registry.definition_of(slug, version))
 
-    def _row(self, release: Release, customer_id: str) -> dict[str, Any]:
-        row = self._store.row(release.id, customer_id)
+    def _row(self, release: Release, key: str, subject: Subject) -> dict[str, Any]:
+        row = self._store.row(release.id, key) if subject is CUSTOMER else None
         if row is None:  # not in the store, or not yet: the files are there before the release is
-            row = row_in_files(self._deployment.engine, release, customer_id)
+            row = row_in_files(self._deployment.engine, release, key, subject)
         if row is None:
+            option = "" if subject is CUSTOMER else f" --subject {subject.name}"
             raise UnknownCustomer(
-                f"unknown customer {customer_id!r} in release {release.id} as of "
-                f"{release.as_of.isoformat()}. List customers with "
-                "`tagline audience true --ids`."
+                f"unknown {subject.name} {key!r} in release {release.id} as of "
+                f"{release.as_of.isoformat()}. List {subject.table} with "
+                f"`tagline audience true --ids{option}`."
             )
         return row
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tagline.definitions.types import DataType
 from tagline.engines import Relation
 from tagline.errors import ReleaseRefused, TaglineError
 from tagline.registry.schema import Release
 from tagline.storage import opened
+from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 if TYPE_CHECKING:
     import pyarrow
 
     from tagline.registry import Registry
 
-SUBJECT = "customer"
-KEYS = ("customer_id", "as_of")
 CASE = "__case"  # ends the hidden column that says which case of a rule held
 
 
@@ -41,24 +40,37 @@ def wanted_release(registry: Registry, as_of: datetime | None) -> Release:
     )
 
 
-def files_of(release: Release) -> tuple[str, ...]:
-    """The Parquet files of the customers' tags."""
-    return tuple(release.files[SUBJECT])
+def files_of(release: Release, subject: Subject = CUSTOMER) -> tuple[str, ...]:
+    """The Parquet files of a subject's tags; refused where the release has none of it."""
+    if subject.name not in release.files:
+        known = " and ".join(SUBJECTS[name].table for name in release.files)
+        raise ReleaseRefused(f"release {release.id} has tags of {known}, none of {subject.table}")
+    return tuple(release.files[subject.name])
 
 
-def relation_of(release: Release) -> Relation:
+def keys_of(subject: Subject) -> tuple[str, str]:
+    """The columns of a released table that are no tags."""
+    return (subject.key, "as_of")
+
+
+def subject_of(entry: Mapping[str, Any]) -> Subject:
+    """What a released tag (an entry of `Release.tags`) is about."""
+    return SUBJECTS[entry.get("subject", CUSTOMER.name)]
+
+
+def relation_of(release: Release, subject: Subject = CUSTOMER) -> Relation:
     """The released table as an engine reads it, with its hidden columns."""
-    files = files_of(release)
+    files = files_of(release, subject)
     return Relation(files, file_columns(files[0]))
 
 
-def tag_columns(release: Release) -> dict[str, DataType]:
+def tag_columns(release: Release, subject: Subject = CUSTOMER) -> dict[str, DataType]:
     """The released tags that have values, with their types, in the file's order."""
-    columns = file_columns(files_of(release)[0])
+    columns = file_columns(files_of(release, subject)[0])
     return {
         name: type_
         for name, type_ in columns.items()
-        if name not in KEYS and not name.endswith(CASE)
+        if name not in keys_of(subject) and not name.endswith(CASE)
     }
 
 

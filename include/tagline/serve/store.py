@@ -20,8 +20,9 @@ from tagline.definitions.types import DataType
 from tagline.engines import Engine as SqlEngine
 from tagline.engines import identifier, literal
 from tagline.registry.schema import Release
-from tagline.serve.released import KEYS, file_columns, files_of, relation_of
+from tagline.serve.released import file_columns, files_of, keys_of, relation_of
 from tagline.settings import Settings
+from tagline.subjects import CUSTOMER, Subject
 
 KEPT = 3  # releases
 _LOCK = 7_203_118_403  # of the transaction-scoped advisory lock around changes
@@ -171,29 +172,32 @@ def read_value(engine: Engine, sql: str, *parameters: Any) -> Any:
     raise AssertionError("unreachable")
 
 
-def rows_sql(release: Release, condition: str = "true") -> str:
-    """SQL of release_id, customer_id and the row: a JSON array in the order of its columns."""
-    columns = file_columns(files_of(release)[0])
-    values = ", ".join(_json_value(name, columns[name]) for name in _value_columns(release))
+def rows_sql(release: Release, condition: str = "true", subject: Subject = CUSTOMER) -> str:
+    """SQL of release_id, the key and the row: a JSON array in the order of its columns."""
+    columns, key = file_columns(files_of(release, subject)[0]), subject.key
+    names = _value_columns(release, subject)
+    values = ", ".join(_json_value(name, columns[name]) for name in names)
     return (
-        f"SELECT {release.id}::BIGINT AS release_id, customer_id, "
-        f"json_array({values})::VARCHAR AS row FROM tags WHERE {condition} ORDER BY customer_id"
+        f"SELECT {release.id}::BIGINT AS release_id, {key}, "
+        f"json_array({values})::VARCHAR AS row FROM tags WHERE {condition} ORDER BY {key}"
     )
 
 
-def row_in_files(engine: SqlEngine, release: Release, customer_id: str) -> dict[str, Any] | None:
-    """A customer's row as the store would give it, read from the release's files."""
-    sql = rows_sql(release, f"customer_id = {literal(customer_id)}")
-    found = engine.fetch(sql, {"tags": relation_of(release)})
+def row_in_files(
+    engine: SqlEngine, release: Release, key: str, subject: Subject = CUSTOMER
+) -> dict[str, Any] | None:
+    """A customer's row as the store would give it, or another subject's, from the files."""
+    sql = rows_sql(release, f"{subject.key} = {literal(key)}", subject)
+    found = engine.fetch(sql, {"tags": relation_of(release, subject)})
     if found.num_rows == 0:
         return None
-    return dict(
-        zip(_value_columns(release), json.loads(found.column("row")[0].as_py()), strict=True)
-    )
+    values = json.loads(found.column("row")[0].as_py())
+    return dict(zip(_value_columns(release, subject), values, strict=True))
 
 
-def _value_columns(release: Release) -> tuple[str, ...]:
-    return tuple(name for name in file_columns(files_of(release)[0]) if name not in KEYS)
+def _value_columns(release: Release, subject: Subject = CUSTOMER) -> tuple[str, ...]:
+    columns = file_columns(files_of(release, subject)[0])
+    return tuple(name for name in columns if name not in keys_of(subject))
 
 
 def _json_value(name: str, type_: DataType) -> str:

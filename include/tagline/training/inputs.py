@@ -74,7 +74,27 @@ def population(
     engine: Engine, path: str, types: Mapping[str, DataType], condition: str, columns: Iterable[str]
 ) -> pa.Table:
     """customer_id and `columns` of the rows of a wide Parquet file that fulfil the condition."""
+    sql, relations = _population_query(path, types, condition, columns)
+    return engine.fetch(sql, relations)
+
+
+def write_population(
+    engine: Engine,
+    path: str,
+    types: Mapping[str, DataType],
+    condition: str,
+    columns: Iterable[str],
+    target: str,
+) -> int:
+    """Write what `population` returns as a Parquet file, however long it is; the rows."""
+    sql, relations = _population_query(path, types, condition, columns)
+    return engine.write(sql, relations, target)
+
+
+def _population_query(
+    path: str, types: Mapping[str, DataType], condition: str, columns: Iterable[str]
+) -> tuple[str, dict[str, Relation]]:
     where = parse_condition(condition, types).sql(dialect="duckdb")
     selected = ", ".join(f'"{column}"' for column in ("customer_id", *dict.fromkeys(columns)))
     relation = Relation((path,), {"customer_id": DataType.TEXT, **types})
-    return engine.fetch(f"SELECT {selected} FROM wide WHERE {where}", {"wide": relation})
+    return f"SELECT {selected} FROM wide WHERE {where}", {"wide": relation}

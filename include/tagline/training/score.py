@@ -16,6 +16,7 @@ from tagline.compute import candidate_file, finish_candidate
 from tagline.definitions.tag import ModelTag
 from tagline.errors import ModelRefused
 from tagline.registry.schema import ModelVersion
+from tagline.scratch import scratch_folder
 from tagline.storage import appearing_whole
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH = 200_000
+BATCH = 50_000
 SCHEMA = pa.schema(
     [("customer_id", pa.string()), ("probability", pa.float64()), ("class", pa.bool_())]
 )
@@ -39,6 +40,7 @@ class ScoreReport:
     models: Mapping[str, Mapping[str, Any]]  # version, mlflow_version, label_end_at, …
     unavailable: Mapping[str, str]  # slug -> reason
     seconds: float
+    subjects: Mapping[str, Mapping[str, Any]]  # the others' candidates, as compute made them
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output as later stages read it."""
@@ -62,7 +64,7 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
         try:
             version = serving_version(deployment, model, as_of)
             target = candidate_file(deployment, run_id, f"scores-{model}")
-            scored = _score_model(deployment, model, version, candidate["path"], target)
+            scored = score_model(deployment, model, version, candidate["path"], target)
         except ModelRefused as error:
             log.info("model %s does not score as of %s: %s", model, as_of.isoformat(), error)
             unavailable |= without(catalog, model, str(error))
@@ -84,6 +86,7 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
         models=models,
         unavailable={**candidate["unavailable"], **unavailable},
         seconds=round(time.perf_counter() - started, 3),
+        subjects=candidate.get("subjects", {}),
     )
     deployment.registry.save_stage(run_id, "score", report.as_json(), report.seconds)
     return report
@@ -127,12 +130,12 @@ def serving_version(deployment: Deployment, model: str, as_of: datetime) -> Mode
     return champion
 
 
-def _score_model(
+def score_model(
     deployment: Deployment, model: str, version: ModelVersion, candidate: str, target: str
 ) -> int:
     """Write (customer_id, probability, class) of the model's population; how many there are."""
     from tagline.training.fit import probability
-    from tagline.training.inputs import population, tags_read
+    from tagline.training.inputs import tags_read, write_population
     from tagline.training.panels import typed_frame
     from tagline.training.tracking import load_pipeline
 
@@ -141,18 +144,22 @@ def _score_model(
     features = {slug: types[slug] for slug in definition.features}
     assert version.model_uri is not None
     pipeline = load_pipeline(deployment.settings, version.model_uri)
-    table = population(
-        deployment.engine, candidate, types, definition.population, definition.features
-    )
+    condition = definition.population
     scratch = str(deployment.settings.home_path / "scratch")
     with (
+        scratch_folder(deployment.settings, f"score-{model}") as folder,
         appearing_whole(target, scratch) as unfinished,
         pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer,
     ):
-        for start in range(0, table.num_rows, BATCH):
-            part = table.slice(start, BATCH)
-            values = probability(pipeline, typed_frame(part, features))
-            columns = [part.column("customer_id").cast(pa.string()), pa.array(values)]
-            columns.append(pa.array(values >= definition.threshold))
-            writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
-    return int(table.num_rows)
+        path = str(folder / "population.parquet")
+        rows = write_population(
+            deployment.engine, candidate, types, condition, definition.features, path
+        )
+        with pq.ParquetFile(path) as people:
+            for batch in people.iter_batches(batch_size=BATCH):
+                part = pa.Table.from_batches([batch])
+                values = probability(pipeline, typed_frame(part, features))
+                columns = [part.column("customer_id").cast(pa.string()), pa.array(values)]
+                columns.append(pa.array(values >= definition.threshold))
+                writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
+    return rows

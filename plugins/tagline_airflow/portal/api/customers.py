@@ -14,6 +14,8 @@ from tagline.definitions import AnyTag
 from tagline.registry import Registry
 from tagline.registry.schema import Release
 from tagline.serve.history import active_days
+from tagline.serve.released import subject_of
+from tagline.subjects import CUSTOMER
 from tagline_airflow.portal.answers import Answer
 from tagline_airflow.portal.api.deployed import (
     OpenedDep,
@@ -81,7 +83,7 @@ class _Fixed:
                 (
                     (slug, _about(catalog, opened.registry, slug, entry))
                     for slug, entry in release.tags.items()
-                    if entry["state"] != "unavailable"
+                    if entry["state"] != "unavailable" and subject_of(entry) is CUSTOMER
                 ),
                 key=lambda each: (each[1]["theme"] or "~", each[1]["dimension"] or "", each[0]),
             )

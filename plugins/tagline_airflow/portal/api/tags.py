@@ -14,7 +14,7 @@ from tagline.registry.schema import Release
 from tagline.serve.descriptions import reading_models, reading_tags, scorecard, summary
 from tagline.serve.distributions import distribution
 from tagline.serve.history import tag_over_releases
-from tagline.serve.released import tag_columns
+from tagline.serve.released import subject_of, tag_columns
 from tagline_airflow.portal.answers import Answer
 from tagline_airflow.portal.api.catalogue import live_release, state_of
 from tagline_airflow.portal.api.deployed import (
@@ -87,7 +87,9 @@ def spread(slug: str, opened: OpenedDep, steward: Steward) -> Answer:
     nothing = {"shape": None, "hidden": False}
     if slug in hidden_from(steward, opened, live).values:
         return Answer(nothing | {"hidden": True})
-    kind = tag_columns(live).get(slug) if live is not None else None
+    kind = None
+    if live is not None and slug in live.tags:
+        kind = tag_columns(live, subject_of(live.tags[slug])).get(slug)
     if live is None or kind is None:
         return Answer(nothing)
     engine = opened.deployment.engine

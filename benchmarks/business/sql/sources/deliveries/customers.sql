@@ -1,0 +1,4 @@
+SELECT
+  CAST(customer AS VARCHAR) AS customer_id,
+  since AS since_at
+FROM customers

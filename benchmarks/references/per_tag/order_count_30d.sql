@@ -1,0 +1,8 @@
+SELECT
+  customer_key AS customer_id,
+  count(*) AS order_count_30d
+FROM orders
+WHERE status = 'placed'
+  AND ordered_at >= TIMESTAMPTZ '2021-12-01 00:00:00+00'
+  AND ordered_at < TIMESTAMPTZ '2021-12-31 00:00:00+00'
+GROUP BY customer_key

@@ -1,0 +1,198 @@
+"""What each key of a definition file means, in one sentence, for editors and the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_EXPRESSION = "a DuckDB SQL expression of the allowed functions"
+
+_EVERYWHERE: Mapping[str, str] = {
+    "name": "The name that people see, in English and Chinese.",
+    "description": "What it is, in a sentence for people.",
+    "owner": "The team that answers for it.",
+    "unit": "The unit of its values, for people; `currency` is the business's currency.",
+}
+
+_TAG: Mapping[str, str] = {
+    "kind": "How the tag is made.",
+    "description": "What the tag says of a customer; shown as the reason where there is no better.",
+    "type": "The type of its values. Another type is another tag: give it a new name.",
+    "values": "The texts that a text tag may have; rules are checked against them.",
+    "valid_for": "How long a value holds after its as_of; an older one is shown as expired.",
+    "polarity": "Whether the tag speaks for or against a customer, or calls for care.",
+    "sensitivity": "Who may see it: everyone, everyone inside, or those with a need.",
+    "critical": "Whether nothing may be released without this tag.",
+    "quality": "Limits on a candidate's values; outside of them the tag is withheld.",
+    "stability": "Limits on the change against an earlier release; beyond them the gate warns.",
+    "examples": "The tag's own test, run by `tagline check --examples`.",
+    "table": "The canonical or derived table that it is made from.",
+    "where": f"Which rows count: a condition, {_EXPRESSION}.",
+    "window": "How far back from as_of events count, on the business's wall clock; else all.",
+    "via": "A reference and its column that names the customer who held it as of the event, "
+    "such as `machine.owner`.",
+    "empty": "The value of a customer without matching rows; without it there is none (null).",
+    "by": "What the rows of a customer are grouped by, with `pick`; a text.",
+    "pick": "Which group leads: `top(aggregate)`, or `top(aggregate, 3)` for a list.",
+    "of": "The tag whose values are ranked: a number or a date.",
+    "into": "The number of groups; the best has this number.",
+    "best": "Whether the low or the high values are the best.",
+    "within": "A tag: customers are ranked among those with the same value of it.",
+    "cases": "The cases of a rule; the first whose `when` is true holds.",
+    "otherwise": "What holds where no case does.",
+    "model": "The model, by the name of its file in models/.",
+    "output": "Which output of the model: a probability, a class by the threshold, or a score.",
+    "label_set": "The set of labels that people give.",
+    "agreement": "The share of the annotators that must agree on a value.",
+}
+
+_OF_SHAPE: Mapping[str, Mapping[str, str]] = {
+    "ExtractionTag": {"value": f"The value of a customer's row: {_EXPRESSION}."},
+    "StatisticTag": {"value": f"An aggregate over a customer's rows: {_EXPRESSION}."},
+    "Case": {
+        "when": "A condition over tags and standard values; null (unknown) is not true.",
+        "value": "The value of the tag where this case holds.",
+        "because": "The reason in words; names of tags in braces are filled in with their values.",
+    },
+    "Otherwise": {
+        "value": "The value of the tag where no case holds.",
+        "because": "The reason in words; names of tags in braces are filled in with their values.",
+    },
+    "Quality": {
+        "coverage": "The least and the greatest share of customers with a value.",
+        "between": "The least and the greatest value; null: no limit.",
+        "distinct": "The least and the greatest number of distinct values.",
+    },
+    "Stability": {
+        "max_psi": "The greatest population stability index.",
+        "max_changed": "The greatest share of customers whose value changed.",
+    },
+    "Example": {
+        "as_of": "The day at whose midnight the example is worked out.",
+        "rows": "The rows of one customer in the tag's table, for an extraction or a statistic; "
+        "columns of a referenced table by a dotted name.",
+        "tags": "The values of the tags that a rule or a rank reads, also `previous(tag)`; those "
+        "of a rank are lists, a value for each customer.",
+        "value": "The value that must come out; a rank's ranks in the order of the customers.",
+        "because": "The reason that must come out, for a rule.",
+    },
+    "Names": {"en": "In English.", "zh": "In Chinese."},
+    "ThemeDefinition": {
+        "subject": "What its tags are about.",
+        "dimensions": "The folders of the theme with their names; each holds tags.",
+    },
+    "TableDefinition": {
+        "key": "The columns that tell one row from another.",
+        "customer": "The column that holds the source's key of the customer.",
+        "event_at": "The column that says when an event happened; only a table of events has it.",
+        "immutable": "Whether a key never gets a second version, which spares readers a join.",
+        "required": "Whether a day without its data is not released.",
+        "columns": "The columns, by name.",
+        "expectations": "Rules that its rows are checked against.",
+    },
+    "Column": {
+        "type": "The type of its values.",
+        "nullable": "Whether a value may be missing.",
+        "references": "The table whose key it holds; the column's name then ends in `_id`.",
+        "pii": "Whether it tells who a person is: not, together with others, or by itself.",
+    },
+    "Expectation": {
+        "expect": "The expectation of Great Expectations, by name.",
+        "column": "The column that it is about, where it is about one.",
+        "with": "The expectation's arguments.",
+        "severity": "What happens where it does not hold: rows go to quarantine, it is reported, "
+        "or the run stops.",
+        "reason": "The reason under which rows go to quarantine; needed for the severity row.",
+        "limit": "The share of an interval's rows in quarantine above which the run stops.",
+    },
+    "FileSource": {
+        "type": "Files.",
+        "location": "The folder, `package://name/folder` or URL; ${VARIABLE} is filled in.",
+    },
+    "SqlSource": {
+        "type": "A database.",
+        "url": "An SQLAlchemy URL or `airflow://connection_id`; ${VARIABLE} is filled in.",
+    },
+    "FileTable": {
+        "path": "The files under the location; may hold `*` or `{date}`.",
+        "format": "The format, where the ending of the files does not tell it.",
+        "aliases": "Other names that files give a column.",
+        "accepts": "Other types that files store a column as; each value is then cast.",
+        "file_column": "A declared text column that no file has: it holds the name of the file.",
+    },
+    "SqlTable": {"table": "The table in the database, with or without its schema."},
+    "ModelDefinition": {
+        "task": "What kind of thing is predicted.",
+        "population": "Whom the model is about: a condition over tags at the panel's instant.",
+        "label": "What came of each customer: sql/labels/<label>.sql.",
+        "horizon": "How far after the instant the label looks.",
+        "features": "The tags that it predicts from.",
+        "rule": "The plain rule that it must beat.",
+        "candidates": "The learners that are tried.",
+        "panels": "The past instants that training looks at.",
+        "gate": "What it must reach on the holdout to be promoted.",
+        "threshold": "The probability from which the class is true.",
+    },
+    "Panels": {
+        "count": "How many instants; the newest is the holdout.",
+        "every": "How far they lie apart.",
+    },
+    "PlainRule": {
+        "tag": "The tag that is read as a score.",
+        "high_means": "Whether a high value speaks for the label or against it.",
+    },
+    "ModelGate": {
+        "min_roc_auc": "The least area under the ROC curve.",
+        "min_gain_over_rule": "The least gain over the plain rule, at the interval's lower end.",
+        "max_calibration_error": "The greatest calibration error.",
+        "max_single_feature_auc": "Above this area, a single feature gives the label away.",
+        "min_positives": "The least number of customers with the label.",
+    },
+    "BusinessDefinition": {
+        "timezone": "The IANA time zone in which its days are cut.",
+        "currency": "Its currency, by the three letters of ISO 4217.",
+        "identity": "Whether a source's customer key is the customer, or is mapped to one.",
+        "sources": "Its sources, by the names of their files.",
+        "tags": "Its tags, by slug or theme, with all that those read; else all that it can have.",
+        "models": "The models that it uses.",
+        "standards": "Its own values of standards.",
+        "expectations": "What it expects of its tables' rows, beside what every business does.",
+        "quality": "Limits on its values of a tag, in place of the tag's own.",
+        "starts_on": "The first day that its sources are asked for.",
+        "ends_on": "The end of a closed data set: no day after it is scheduled.",
+        "demo": "What `make demo` runs.",
+    },
+    "Demo": {"first_as_of": "The as_of of the first day.", "days": "The number of daily runs."},
+    "Standards": {"standards": "The standard values, by name."},
+    "Standard": {
+        "type": "The type of its values.",
+        "values": "Its values, each from a day on.",
+    },
+    "DatedValue": {
+        "from": "The business day from which the value holds.",
+        "value": "The value.",
+    },
+}
+
+_OF_SOURCES: Mapping[str, str] = {
+    "timezone": "The IANA time zone of its timestamps that have none.",
+    "timeout": "A read ends when nothing has come for this long.",
+    "feeds": "The canonical tables that it fills by sql/sources/<source>/<table>.sql: by the rows "
+    "of loaded intervals, or as a whole.",
+    "tables": "Its tables, by the names that the SQL of its feeds uses.",
+    "columns": "The columns that are read, with their types.",
+    "time": "The column by whose intervals it is extracted; without it, always as a whole.",
+    "late_by": "How long before the last day rows may still come, change or go.",
+    "idle": "A day is covered when rows reach within this of its end.",
+}
+
+
+def meaning_of(shape: str, key: str) -> str | None:
+    """The sentence for a key of a shape, by the name of its class."""
+    of_shape = _OF_SHAPE.get(shape, {})
+    if key in of_shape:
+        return of_shape[key]
+    if shape.endswith("Tag") and key in _TAG:
+        return _TAG[key]
+    if shape in ("FileSource", "SqlSource", "FileTable", "SqlTable") and key in _OF_SOURCES:
+        return _OF_SOURCES[key]
+    return _EVERYWHERE.get(key)

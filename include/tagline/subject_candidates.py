@@ -1,0 +1,38 @@
+"""Candidates of what is not a customer: a wide file of machines, one of opportunities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from tagline.compile import compile_tags
+from tagline.compute import candidate_file, changed_tables, relations
+from tagline.subjects import CUSTOMER, SUBJECTS, Subject
+
+if TYPE_CHECKING:
+    from tagline.deployment import Deployment
+
+
+def compute_others(
+    deployment: Deployment, run_id: str, as_of: datetime
+) -> dict[str, dict[str, Any]]:
+    """Write the candidate of every subject but customers; its path and rows by subject."""
+    made = {}
+    for subject in deployment.catalog.subjects:
+        if subject is CUSTOMER:
+            continue
+        changed = changed_tables(deployment)
+        compiled = compile_tags(deployment.catalog, as_of, changed=changed, subject=subject)
+        path = candidate_file(deployment, run_id, f"computed-{subject.table}")
+        rows = deployment.tag_engine.write(
+            compiled.sql, relations(deployment, compiled, as_of), path
+        )
+        made[subject.name] = {"path": path, "rows": rows}
+    return made
+
+
+def candidates(score: Mapping[str, Any]) -> dict[Subject, str]:
+    """The finished candidate file of each subject, from the output of stage score."""
+    others = score.get("subjects", {})
+    return {CUSTOMER: score["path"]} | {SUBJECTS[name]: others[name]["path"] for name in others}

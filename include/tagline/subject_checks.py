@@ -1,0 +1,47 @@
+"""Checks of what is about a subject: its canonical table, and models, which tell of customers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tagline.definitions import DataType, ModelDefinition, TableDefinition
+from tagline.definitions.files import DefinitionFile, Location
+from tagline.errors import Fault
+from tagline.subjects import CUSTOMER, Subject, subject_of_table
+
+
+def check_subject_table(file: DefinitionFile, name: str, table: TableDefinition) -> list[Fault]:
+    """The key of a subject's table, and since when its rows count."""
+    subject = subject_of_table(name)
+    if subject is None:
+        return []
+    faults = []
+    key = table.columns.get(subject.key)
+    if table.key != (subject.key,):
+        said = f"the key of {name} is [{subject.key}], since tags are released by it"
+        faults.append(file.fault(("key",), said))
+    elif key is not None and key.type is not DataType.TEXT:
+        said = f"{subject.key} is {key.type.value}; the key of a subject is a text"
+        faults.append(file.fault(("columns", subject.key, "type"), said))
+    since = table.columns.get("since_at")
+    if since is not None and since.type is not DataType.TIMESTAMP:
+        said = f"since_at is {since.type.value}; it tells the instant from which a row counts"
+        faults.append(file.fault(("columns", "since_at", "type"), said))
+    return faults
+
+
+def check_model_subject(
+    file: DefinitionFile, model: ModelDefinition, subjects: Mapping[str, Subject]
+) -> list[Fault]:
+    """A model reads customers' tags alone."""
+    named: dict[Location, str] = {
+        ("features", index): slug for index, slug in enumerate(model.features)
+    }
+    named["rule", "tag"] = model.rule.tag
+    return [
+        file.fault(
+            place, f"{slug} is a tag of each {subjects[slug].name}; a model reads customers'"
+        )
+        for place, slug in named.items()
+        if subjects.get(slug, CUSTOMER) is not CUSTOMER
+    ]

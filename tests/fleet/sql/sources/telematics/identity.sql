@@ -1,0 +1,1 @@
+SELECT keys AS customer_key, customer AS customer_id FROM people

@@ -1,0 +1,1 @@
+SELECT DISTINCT customer AS customer_id, since AS since_at FROM people
