@@ -204,11 +204,11 @@ class Lake:
             tasks = _tasks(found, AlwaysTrue()) if found else []
         if found is None:
             return []
-        field = found.schema().find_field(column)
+        number = found.schema().find_field(column).field_id
         stored = []
         for task in tasks:
-            bound = (task.file.lower_bounds or {}).get(field.field_id)
-            lowest = from_bytes(field.field_type, bound) if bound is not None else None
+            bound = (task.file.lower_bounds or {}).get(number)
+            lowest = int(from_bytes(TimestamptzType(), bound)) if bound is not None else None
             stored.append(
                 StoredFile(
                     path=_path(task),
