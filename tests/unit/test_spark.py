@@ -16,13 +16,18 @@ import pyarrow.parquet as pq
 import pytest
 from tests.spark_cluster import missing_for_spark
 
+from tagline.catalog import load_catalog
+from tagline.compile import compile_label, compile_tags
+from tagline.compile.previous import previous_table
+from tagline.compute import column_types, superseded_columns
 from tagline.definitions.types import DataType
 from tagline.engines import Relation, open_engine
 from tagline.engines.spark import SparkEngine, stop
 from tagline.engines.transpile import NotOnSpark, transpile
 from tagline.errors import EngineUnavailable, QueryRefused, TaglineError, WrongUsage
 from tagline.expressions.functions import NAMES
-from tagline.settings import Settings
+from tagline.settings import PROJECT, Settings
+from tagline.subjects import SUBJECTS
 
 on_spark = [
     pytest.mark.slow,
@@ -252,7 +257,7 @@ def _named(texts: Any) -> dict[str, str]:
 def test_every_allowed_function_is_compared() -> None:
     texts = " ".join((*NUMERIC_SQL, *TEXT_SQL, *DATE_SQL, *PLAIN_DATE_SQL, *AGGREGATE_SQL))
     missing = {name for name in NAMES if f"{name}(" not in texts and f"{name} " not in texts}
-    assert missing == {"standard"}  # a literal by then
+    assert missing == {"standard", "previous"}  # a literal and a column by then
 
 
 @pytest.mark.parametrize("kind", ["numbers", "texts", "dates", *ZONES])
@@ -268,6 +273,30 @@ def _scalars(kind: str) -> tuple[str, ...]:
         return plain[kind]
     local = [f"({name} AT TIME ZONE '{kind}')" for name in ("p", "q")]
     return tuple(text.format(*local, kind) for text in DATE_SQL)
+
+
+@pytest.mark.parametrize(
+    ("folder", "business"),
+    [("include", "grocer"), ("include", "gift_shop"), ("tests/fleet", "fleet")],
+)
+def test_every_query_of_a_business_can_be_sent_to_spark(folder: str, business: str) -> None:
+    catalog = load_catalog(PROJECT / folder, business)
+    as_of = datetime(2026, 3, 29, tzinfo=UTC)
+    made = [compile_tags(catalog, as_of, subject=subject) for subject in catalog.subjects]
+    made += [compile_label(catalog, model, as_of) for model in catalog.models.values()]
+    for compiled in made:
+        relations = {
+            name: Relation((), column_types(catalog, name, columns))
+            for name, columns in compiled.tables.items()
+        }
+        for name in compiled.superseded:
+            relations[f"{name}__superseded"] = Relation((), superseded_columns(catalog, name))
+        for name, before in compiled.previous.items():
+            relations[previous_table(SUBJECTS[name])] = Relation((), before)
+        sent = transpile(compiled.sql, relations)
+        assert sent.schema.names == list(compiled.columns)
+        is_leveled = "wide_0 AS MATERIALIZED" in compiled.sql
+        assert bool(sent.kept) == is_leveled
 
 
 class TestParity:
@@ -361,6 +390,11 @@ class TestParity:
         with pytest.raises(TaglineError, match="not read as an integer"):
             spark.fetch("SELECT try_cast('1e3' || t AS bigint) AS c FROM r", {"r": relation})
         assert list(tmp_path.iterdir()) == []
+
+    def test_a_hidden_column_is_shown_as_null(self, spark: SparkEngine, relation: Relation) -> None:
+        hiding = Relation(relation.files, COLUMNS, frozenset({"t"}))
+        made = spark.fetch("SELECT count(t) AS t, count(u) AS u FROM r", {"r": hiding})
+        assert made.to_pylist()[0]["t"] == 0 < made.to_pylist()[0]["u"]
 
     def test_an_empty_relation_gives_an_empty_file_with_all_columns(
         self, spark: SparkEngine, tmp_path: Path
