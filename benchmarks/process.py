@@ -66,7 +66,7 @@ def dbt_program(work: Path) -> Path:
     if not stamp.exists() or stamp.read_text("utf-8") != wanted:
         print("installing dbt into an environment of its own", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
-        pip = (environment / "bin" / "python", "-m", "pip", "install", "--quiet")
+        pip = (environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--quiet")
         subprocess.run(
             [*pip, "--disable-pip-version-check", "-r", REQUIREMENTS],
             check=True,

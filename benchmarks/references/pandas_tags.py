@@ -51,6 +51,8 @@ def main(files: dict[str, list[str]], target: str) -> None:
     wide["main_channel"] = channels.drop_duplicates("customer_key").set_index("customer_key")[
         "channel"
     ]
+    # To cents: customers with equal amounts must get the same rank.
+    wide["order_amount_365d"] = wide["order_amount_365d"].round(2)
     zero = [name for name in wide if name.startswith(("order_count", "order_amount", "active"))]
     zero = [name for name in zero if not name.endswith(("_mean", "_max"))]
     wide[zero] = wide[zero].fillna(0)

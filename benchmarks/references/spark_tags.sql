@@ -12,7 +12,9 @@ WITH placed AS (
     END) AS days_90d,
     sum(amount) FILTER (WHERE ordered_at >= TIMESTAMP '2021-12-01 00:00:00Z') AS amount_30d,
     sum(amount) FILTER (WHERE ordered_at >= TIMESTAMP '2021-10-02 00:00:00Z') AS amount_90d,
-    sum(amount) FILTER (WHERE ordered_at >= TIMESTAMP '2020-12-31 00:00:00Z') AS amount_365d,
+    round(  -- to cents: customers with equal amounts must get the same rank
+      sum(amount) FILTER (WHERE ordered_at >= TIMESTAMP '2020-12-31 00:00:00Z'), 2
+    ) AS amount_365d,
     sum(amount) AS amount_total,
     avg(amount) AS amount_mean,
     max(amount) AS amount_max,

@@ -324,6 +324,9 @@ class _Reader:
     def common(self, tag: TagDefinition) -> None:
         if tag.values is not None and tag.type not in (DataType.TEXT, DataType.TEXT_LIST):
             self.fault(("values",), "only a text tag has values")
+        values = tag.values or ()
+        for each in sorted({each for each in values if values.count(each) > 1}):
+            self.fault(("values",), f"values: {each!r} is there more than once")
         if isinstance(tag, _OVER_ROWS):
             self.fits(("empty",), tag.empty, tag)
         for index, example in enumerate(tag.examples):

@@ -37,6 +37,17 @@ SOURCES = (
     "campaign_descriptions",
     "coupon_redemptions",
 )
+TAGS = (
+    "recency_days",
+    "is_dormant",
+    "order_amount_90d",
+    "order_amount_median_365d",
+    "order_gap_mean_days",
+    "top_categories_365d",
+    "main_store",
+    "frequency_rank",
+    "rfm_segment",
+)
 AT = datetime(2020, 1, 1, tzinfo=UTC)
 BEFORE, AFTER = datetime(2017, 5, 1, tzinfo=UTC), datetime(2017, 12, 1, tzinfo=UTC)
 MERGED = """
@@ -50,7 +61,7 @@ FROM households
 UNION ALL
 SELECT
   CAST(household_id AS VARCHAR),
-  'c' || (household_id // 150),
+  'c' || (household_id // 300),
   TIMESTAMP '2017-06-01'
 FROM households
 WHERE household_id % 2 = 0
@@ -61,7 +72,7 @@ WITH first_orders AS (
 )
 SELECT 'h' || household_id AS customer_id, since_at FROM first_orders
 UNION ALL
-SELECT 'c' || (household_id // 150), min(since_at) FROM first_orders
+SELECT 'c' || (household_id // 300), min(since_at) FROM first_orders
 WHERE household_id % 2 = 0 GROUP BY ALL
 """
 
@@ -111,7 +122,7 @@ class Shop:
         return table
 
 
-@pytest.fixture(scope="module", params=["grocer", "merged", "fleet"])
+@pytest.fixture(scope="module")
 def shop(
     request: pytest.FixtureRequest, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
@@ -121,13 +132,14 @@ def shop(
 
     kind, folder = str(request.param), tmp_path_factory.mktemp("shop")
     definitions = folder / "definitions"
+    days: tuple[datetime, ...] = (AFTER, BEFORE)
     if kind == "fleet":
         shutil.copytree(PROJECT / "tests" / "fleet", definitions)
         fleet().write(definitions / "data")
         business, days = "fleet", (datetime(2026, 3, 28, 16, tzinfo=UTC),)
     else:
         _write_grocer(definitions, folder / "data", merged=kind == "merged")
-        business, days = "grocer", (AFTER, BEFORE)
+        business = "grocer"
     settings = Settings(
         business=business,
         definitions=definitions,
@@ -150,12 +162,13 @@ def _write_grocer(definitions: Path, data: Path, *, merged: bool) -> None:
             path = DATA / f"{name}.parquet"
             columns = memory.execute(f"DESCRIBE SELECT * FROM '{path}'").fetchall()
             keyed = any(column == "household_id" for column, *_ in columns)
-            where = "household_id % 50 < 2" if keyed else "true"
+            where = "household_id % 100 < 3" if keyed else "true"
             memory.execute(f"COPY (FROM '{path}' WHERE {where}) TO '{data / path.name}'").fetchall()
     identity = "mapped" if merged else "one_to_one"
     _change(definitions / "sources" / "complete_journey.yaml", location=str(data))
     _change(definitions / "businesses" / "grocer.yaml", identity=identity, models=[])
     if merged:
+        _change(definitions / "businesses" / "grocer.yaml", tags=list(TAGS))
         sql = definitions / "sql" / "sources" / "complete_journey"
         (sql / "identity.sql").write_text(MERGED, "utf-8")
         (sql / "customers.sql").write_text(PEOPLE, "utf-8")
@@ -172,28 +185,33 @@ def differing(made: pa.Table, expected: pa.Table) -> list[str]:
     return [name for name in made.column_names if made[name] != expected[name]]
 
 
-def test_values_are_the_same_whatever_the_number_of_buckets(shop: Shop) -> None:
-    deployment, last = shop.lying_in(1), shop.days[0]
+@pytest.mark.parametrize(
+    ("shop", "numbers"),
+    [("grocer", (3,)), ("merged", (3, 7)), ("fleet", (3, 1))],
+    indirect=["shop"],
+    scope="module",
+)
+def test_values_are_the_same_whatever_the_number_of_buckets(
+    shop: Shop, numbers: tuple[int, ...]
+) -> None:
+    deployment = shop.lying_in(1)
     one = {as_of: shop.computed(deployment, as_of) for as_of in shop.days}
-    assert one[last].num_rows > 7
-    for buckets in (3, 7):
+    assert one[shop.days[0]].num_rows > 7
+    for buckets in numbers:
         deployment = shop.lying_in(buckets)
         for as_of in shop.days[: 1 if buckets == 7 else None]:
             assert not differing(shop.computed(deployment, as_of), one[as_of]), (buckets, as_of)
-    assert not differing(shop.computed(shop.lying_in(1), last), one[last])
 
 
+@pytest.mark.parametrize("shop", ["merged"], indirect=True, scope="module")
 def test_a_customer_is_in_one_bucket_and_merged_ones_in_an_extra_one(shop: Shop) -> None:
     from tagline.buckets import compute_bucket, join_buckets, plan_buckets
 
     deployment = shop.lying_in(3)
-    merged = shop.settings.business == "grocer" and (
-        deployment.catalog.definition.identity == "mapped"
-    )
     for as_of in shop.days:
         run_id = shop.run(deployment, as_of)
         buckets = plan_buckets(deployment, run_id, as_of, AT)
-        assert buckets == ((0, 1, 2, 3) if merged and as_of == AFTER else (0, 1, 2))
+        assert buckets == ((0, 1, 2, 3) if as_of == AFTER else (0, 1, 2))
         found = [compute_bucket(deployment, run_id, as_of, AT, bucket) for bucket in buckets]
         ids = [set(pq.read_table(one.path)["customer_id"].to_pylist()) for one in found]
         assert sum(map(len, ids)) == len(set().union(*ids)) == sum(one.rows for one in found)
@@ -205,6 +223,7 @@ def test_a_customer_is_in_one_bucket_and_merged_ones_in_an_extra_one(shop: Shop)
     assert join_buckets(deployment, run_id, as_of, AT).rows == sum(one.rows for one in found)
 
 
+@pytest.mark.parametrize("shop", ["fleet"], indirect=True, scope="module")
 def test_what_does_not_fit_together_is_refused(shop: Shop) -> None:
     from tagline.buckets import compute_bucket, join_buckets, plan_buckets
 
@@ -214,17 +233,22 @@ def test_what_does_not_fit_together_is_refused(shop: Shop) -> None:
     run_id = shop.run(deployment, as_of)
     plan_buckets(deployment, run_id, as_of, AT)
     compute_bucket(deployment, run_id, as_of, AT, 1)
-    with pytest.raises(TaglineError, match="bucket 0, 2 is not computed yet"):
+    with pytest.raises(TaglineError, match="bucket 0, 2, 3 is not computed yet"):
         join_buckets(deployment, run_id, as_of, AT)
     plan_buckets(deployment, run_id, as_of, AT)  # a new plan has no buckets of the one before
-    with pytest.raises(TaglineError, match="bucket 0, 1, 2 is not computed yet"):
+    with pytest.raises(TaglineError, match="bucket 0, 1, 2, 3 is not computed yet"):
         join_buckets(deployment, run_id, as_of, AT)
-    tags = dict(list(deployment.catalog.tags.items())[:-5])
+    tags = {
+        slug: tag
+        for slug, tag in deployment.catalog.tags.items()
+        if tag.definition.kind != "manual"
+    }
     other = replace(deployment, catalog=replace(deployment.catalog, tags=tags))
     with pytest.raises(TaglineError, match="definitions have changed"):
         compute_bucket(other, run_id, as_of, AT, 0)
 
 
+@pytest.mark.parametrize("shop", ["fleet"], indirect=True, scope="module")
 def test_a_kill_while_a_table_is_laid_out_leaves_it_as_it_was(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,12 +259,29 @@ def test_a_kill_while_a_table_is_laid_out_leaves_it_as_it_was(
         patched.setattr(Lake, "follow", killed)
         shop.lying_in(2)
     lake = shop.opened(2).lake
-    names = ("customers", "labels" if shop.settings.business == "fleet" else "orders")
+    names = ("customers", "labels")
     assert {lake.property_of(f"clean.{name}", LAID_OUT_IN, "1") for name in names} == {"3"}
     lake = shop.lying_in(2).lake
     assert {lake.property_of(f"clean.{name}", LAID_OUT_IN, "1") for name in names} == {"2"}
     files = [lake.relation("clean.customers", {}, equal=(BUCKET, n)).files for n in range(3)]
     assert [len(each) for each in files] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("shop", ["grocer"], indirect=True, scope="module")
+def test_a_customer_is_in_one_bucket_even_where_files_were_written_together(shop: Shop) -> None:
+    from tagline.buckets import compute_bucket, plan_buckets
+
+    deployment = shop.lying_in(2)
+    lake, name = deployment.lake, "clean.customers"
+    assert len({file.partition for file in lake.files(name, "valid_at")}) == 2
+    old, together = lake.relation(name, {}), lake.new_file(name)
+    rows = deployment.engine.write("SELECT * FROM old", {"old": old}, together)
+    assert lake.exchange(name, old.files, [together])
+    run_id = shop.run(deployment, AFTER)
+    plan_buckets(deployment, run_id, AFTER, AT)
+    made = [compute_bucket(deployment, run_id, AFTER, AT, bucket).rows for bucket in (0, 1)]
+    assert min(made) > 0
+    assert sum(made) == rows
 
 
 def killed(*_given: object) -> None:

@@ -200,3 +200,66 @@ def test_a_faulty_case_is_told_with_its_line(
     (fault,) = refused.value.faults
     assert (fault.path, fault.line) == ("tags/activity/recency/made_for_a_test.yaml", line)
     assert said in fault.message
+
+
+STATISTIC = {"kind": "statistic", "table": "orders", "value": "count(*)", "type": "integer"}
+EXTRACTION = {"kind": "extraction", "table": "customers", "value": "age_band", "type": "text"}
+RANK = {"kind": "rank", "of": "recency_days", "into": 4, "best": "low", "type": "integer"}
+RULE = yaml.safe_load(TAG.replace("XX", "recency_days > 40"))
+OTHERWISE = {"value": None, "because": "So."}
+
+
+def cases(**keys: Any) -> dict[str, Any]:
+    return {"cases": [RULE["cases"][0] | keys]}
+
+
+WRONG: dict[str, tuple[dict[str, Any], str, str]] = {  # tag, key with the fault, message
+    "no_aggregate": (STATISTIC | {"value": "amount"}, "value", "stands outside of an aggregate"),
+    "constant": (STATISTIC | {"value": "1 + 1"}, "value", "has no aggregate"),
+    "nested": (STATISTIC | {"value": "sum(count(*))"}, "value", "an aggregate inside"),
+    "sum_of_text": (STATISTIC | {"value": "sum(status)"}, "value", "status is text, where"),
+    "mean_of_dates": (STATISTIC | {"value": "avg(ordered_at)"}, "value", "is timestamp, where"),
+    "text_with_number": (STATISTIC | {"where": "status = 3"}, "where", "compares text with"),
+    "no_condition": (STATISTIC | {"where": "amount"}, "where", "where a condition"),
+    "aggregate_in_where": (STATISTIC | {"where": "sum(amount) > 1"}, "where", "not allowed here"),
+    "other_type": (STATISTIC | {"value": "avg(amount)"}, "value", "number, but type says integer"),
+    "empty_of_text": (STATISTIC | {"empty": "none"}, "empty", "'none' is not integer"),
+    "value_and_pick": (STATISTIC | {"by": "status", "pick": "top(count(*))"}, "", "has either"),
+    "values_of_number": (STATISTIC | {"values": ["1"]}, "values", "only a text tag has values"),
+    "unknown_column": (STATISTIC | {"value": "sum(amout)"}, "value", "Did you mean 'amount'?"),
+    "clock": (STATISTIC | {"value": "max(now())"}, "value", "looks at the clock"),
+    "many_rows": (EXTRACTION | {"table": "orders", "value": "status"}, "table", "no single row"),
+    "value_twice": (EXTRACTION | {"values": ["a", "b", "a"]}, "values", "'a' is there more than"),
+    "rank_of_text": (RANK | {"of": "life_stage"}, "of", "life_stage is text, which has no order"),
+    "rank_of_none": (RANK | {"of": "recency_day"}, "of", "Did you mean 'recency_days'?"),
+    "rank_as_text": (RANK | {"type": "text"}, "type", "a rank is an integer"),
+    "undeclared_case": (RULE | cases(value="neer"), "value: neer", "Did you mean 'near'?"),
+    "case_of_number": (RULE | cases(value=3), "value: 3", "3 is not text"),
+    "undeclared_otherwise": (RULE | {"otherwise": OTHERWISE | {"value": "x"}}, "value: x", "among"),
+    "unknown_reason": (RULE | cases(because="{recency_day}"), "because", "Did you mean"),
+    "unknown_tag": (RULE | cases(when="recency_day > 1"), "when", "Did you mean"),
+    "unknown_standard": (RULE | cases(when="recency_days > standard('x')"), "when", "standard 'x'"),
+}  # fmt: skip
+
+
+def test_every_fault_of_meaning_is_found_with_its_line(project: Path) -> None:
+    folder = project / "tags" / "activity" / "recency"
+    try:
+        for slug, (tag, _, _) in WRONG.items():
+            common = {key: RULE[key] for key in ("name", "description", "owner")}
+            text = yaml.safe_dump(common | tag, allow_unicode=True, sort_keys=False)
+            (folder / f"{slug}.yaml").write_text(text, "utf-8")
+        with pytest.raises(DefinitionError) as refused:
+            load_catalog(project, "grocer")
+        lines = {slug: (folder / f"{slug}.yaml").read_text("utf-8").splitlines() for slug in WRONG}
+    finally:
+        for slug in WRONG:
+            (folder / f"{slug}.yaml").unlink()
+    found = {Path(fault.path).stem: fault for fault in refused.value.faults}
+    assert found.keys() == WRONG.keys()
+    assert len(refused.value.faults) == len(WRONG)
+    for slug, (_, key, said) in WRONG.items():
+        fault = found[slug]
+        assert said in fault.message, fault
+        written = lines[slug][fault.line - 1].strip("- ")
+        assert written.startswith(key), (slug, fault, written)

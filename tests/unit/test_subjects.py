@@ -15,6 +15,8 @@ import pytest
 from tests.conftest import drop_databases
 from tests.fleet.expected import Fleet, expected, fleet
 
+from tagline.catalog import load_catalog
+from tagline.compute import feature_table
 from tagline.database import open_database
 from tagline.definitions.tag import Quality
 from tagline.deployment import Deployment, open_deployment
@@ -22,6 +24,7 @@ from tagline.doctor.finding import Finding
 from tagline.doctor.state import check_released_tables
 from tagline.errors import ExpressionError, UnknownCustomer
 from tagline.pipeline import run_day
+from tagline.plan import planned
 from tagline.registry.schema import Release
 from tagline.release import rollback
 from tagline.serve.audiences import audience, ids
@@ -225,6 +228,40 @@ def test_a_withheld_machine_tag_keeps_its_values_and_withholds_what_reads_it(
     for key, values in now.items():
         before = earlier.get(key, {"machine_hours_30d": None})["machine_hours_30d"]
         assert values["machine_hours_30d"] == before
+
+
+def test_a_plan_follows_a_changed_machine_tag_to_the_customers(
+    world: World, tmp_path: Path
+) -> None:
+    root = tmp_path / "definitions"
+    shutil.copytree(world.deployment.catalog.root, root)
+    (path,) = root.glob("tags/machines/*/is_idle.yaml")
+    path.write_text(path.read_text("utf-8").replace("< 20", "< 5000"), "utf-8")
+    changed = replace(world.deployment, catalog=load_catalog(root, "fleet"))
+    last = world.released(DAYS[-1], "machine")
+    idle = sorted(key for key, tags in last.items() if tags["machine_hours_30d"] >= 20)
+    assert idle
+    target = tmp_path / "plan.parquet"
+    with planned(changed) as plan:
+        told = {tag["tag"]: tag for tag in plan.as_json()["tags"]}
+        found = {slug: plan.ids(slug) for slug in told}
+        assert plan.export(str(target)) == sum(map(len, found.values()))
+    assert found["is_idle"] == idle
+    assert (told["is_idle"]["subject"], told["is_idle"]["population"]) == ("machine", len(last))
+    assert told["is_idle"]["examples"][0]["machine_id"] == idle[0]
+    assert "idle_machine_count" in told["is_idle"]["downstream"]["tags"]
+    counted = feature_table(changed, world.as_of(DAYS[-1]), ["idle_machine_count"]).to_pylist()
+    before = world.released(DAYS[-1], "customer")
+    assert found["idle_machine_count"] == sorted(
+        row["customer_id"]
+        for row in counted
+        if row["idle_machine_count"] != before[row["customer_id"]]["idle_machine_count"]
+    )
+    assert found["idle_machine_count"]
+    assert {row["subject"] for row in parquet.read_table(target).to_pylist()} == {
+        "machine",
+        "customer",
+    }
 
 
 def test_a_rollback_takes_every_subject_back_at_once(world: World) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def values(
         ended += [
             {"machine_id": machine, "valid_at": older.valid_at, "loaded_at": older.loaded_at}
             | {"until_at": newer.valid_at, "recorded_at": max(older.loaded_at, newer.loaded_at)}
-            for older, newer in pairwise(chain)
+            for older, newer in combinations(chain, 2)  # as they are recorded, late ones too
         ]
     stamp = {"valid_at": BEGINNING, "loaded_at": BEGINNING}
     rows: dict[str, list[dict[str, Any]]] = {
@@ -340,3 +341,11 @@ def test_a_business_without_machines_and_judgements_misses_their_tags_alone(
 def test_tags_of_two_subjects_are_no_table(catalog: Catalog) -> None:
     with pytest.raises(WrongUsage, match="tags of machines and customers share no table"):
         compile_tags(catalog, AS_OF, ["is_idle", "needs_call"])
+
+
+def test_the_page_on_subjects_shows_the_files_of_the_fleet() -> None:
+    page = (PROJECT / "docs" / "subjects.md").read_text("utf-8")
+    shown = re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, flags=re.DOTALL)
+    assert len(shown) == 5
+    for path, text in shown:
+        assert (PROJECT / path).read_text("utf-8") == text, path

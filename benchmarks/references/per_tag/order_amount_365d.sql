@@ -1,6 +1,7 @@
+-- To cents: customers with equal amounts must get the same rank.
 SELECT
   customer_key AS customer_id,
-  sum(amount) AS order_amount_365d
+  round(sum(amount), 2) AS order_amount_365d
 FROM orders
 WHERE status = 'placed'
   AND ordered_at >= TIMESTAMPTZ '2020-12-31 00:00:00+00'

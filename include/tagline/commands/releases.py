@@ -58,7 +58,7 @@ def releases(context: Context, as_json: Json = False) -> None:
     answer_table(columns, rows)
     late = sorted(asked(opened.catalog, each["as_of"]) for each in listed if each["outdated_from"])
     if late:
-        answer(f"touched by what came later, run again in order to renew: {', '.join(late)}")
+        answer(f"touched by what came later, run again to renew: {', '.join(late)}")
 
 
 def rollback(

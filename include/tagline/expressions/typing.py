@@ -258,6 +258,7 @@ class Typer:
         slug = given[0].name
         if slug not in self.previous_types:
             raise ExpressionError(f"unknown tag {slug!r}.{did_you_mean(slug, self.previous_types)}")
+        self._typed.add(id(given[0]))
         self.previous.add(slug)
         return self.previous_types[slug]
 
