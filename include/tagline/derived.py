@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -77,11 +77,17 @@ class DerivedTables:
             compiled = compiler(materialised=frozenset())
         return compiled, self._run(compiled, {}, action)
 
-    def compiled(self, compiler: Compiler, *, make: bool) -> tuple[Compiled, dict[str, str]]:
-        """The query over the derived tables that have a file, and their files."""
-        if self.deployment.settings.engine != "duckdb" or not self.deployment.catalog.derived:
+    def compiled(
+        self, compiler: Compiler, *, make: bool, of: Iterable[str] | None = None
+    ) -> tuple[Compiled, dict[str, str]]:
+        """The query over the derived tables that have a file, and their files.
+
+        `of` are the tables that may be read from one; otherwise all are.
+        """
+        wanted = frozenset(self.deployment.catalog.derived if of is None else of)
+        if self.deployment.settings.engine != "duckdb" or not wanted:
             return compiler(materialised=frozenset()), {}
-        found = compiler(materialised=frozenset(self.deployment.catalog.derived))
+        found = compiler(materialised=wanted)
         paths = {name: self.file(name, make=make) for name in found.materialised}
         files = {name: path for name, path in paths.items() if path}
         if len(files) < len(paths):

@@ -210,7 +210,7 @@ def test_another_known_at_leads_to_another_file(shop: Shop) -> None:
 def test_values_are_those_of_the_inlined_query_through_any_changes(shop: Shop) -> None:
     """Each round changes something or nothing, then looks from an instant."""
     random = Random(17)
-    for number in range(30, 40):
+    for number in range(30, 37):
         at = FIRST + random.randrange(80) * DAY
         choice = random.randrange(4)
         if choice == 0:
@@ -224,7 +224,7 @@ def test_values_are_those_of_the_inlined_query_through_any_changes(shop: Shop) -
         as_of = random.choice([AS_OF, FIRST + random.randrange(20, 90) * DAY])
         known_at = random.choice([None, as_of])
         assert shop.values(as_of, known_at) == shop.inlined(as_of, known_at)
-    assert 5 < len(shop.files()) < 10  # some rounds had nothing to make
+    assert 3 < len(shop.files()) < 7  # some rounds had nothing to make
 
 
 def test_rows_of_other_types_than_declared_are_made_in_the_query(shop: Shop) -> None:
