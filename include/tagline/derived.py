@@ -25,8 +25,6 @@ from tagline.engines import Relation
 from tagline.errors import TaglineError
 
 if TYPE_CHECKING:
-    import pyarrow
-
     from tagline.deployment import Deployment
     from tagline.lake import StoredFile
 
@@ -161,10 +159,10 @@ class DerivedTables:
         self, rows: DerivedRows, found: Mapping[str, Relation], columns: Mapping[str, DataType]
     ) -> bool:
         empty = {name: Relation((), relation.columns) for name, relation in found.items()}
-        engine = self.deployment.engine
-        declared = engine.fetch("SELECT * FROM t", {"t": Relation((), columns)}).schema
-        made: pyarrow.Schema = engine.fetch(f"SELECT * FROM ({rows.sql}) LIMIT 0", empty).schema
-        return made.types == declared.types
+        sql = f"SELECT m.*, d.* FROM ({rows.sql}) AS m CROSS JOIN declared_columns AS d LIMIT 0"
+        empty["declared_columns"] = Relation((), columns)
+        types = self.deployment.engine.fetch(sql, empty).schema.types
+        return bool(types[: len(columns)] == types[len(columns) :])
 
 
 def derived_tables(
