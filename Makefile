@@ -10,7 +10,7 @@ export TAGLINE_BUSINESS := $(BUSINESS)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help .venv demo up test test-fast check lock bench bench-large clean
+.PHONY: help .venv demo up spark test test-fast check lock bench bench-large clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ demo: $(INSTALLED) ## A real shop's customers, tagged by a real Airflow (ONCE=1:
 up: $(INSTALLED) ## Start PostgreSQL, Airflow and MLflow for daily work (BUSINESS=name)
 	@exec $(BIN)/python -m tagline.servers up
 
+spark: $(INSTALLED) ## Add PySpark to .venv, for TAGLINE_ENGINE=spark://host:port; it needs Java 17
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-spark.txt
+
 test: $(INSTALLED) ## All tests, on real servers
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
@@ -42,11 +45,16 @@ check: $(INSTALLED) ## Lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-lock: ## Compile requirements.txt from pyproject.toml
+lock: ## Compile requirements.txt and requirements-spark.txt from pyproject.toml
 	@folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT && $(PYTHON) -m venv $$folder \
 	&& $$folder/bin/pip install --quiet --disable-pip-version-check uv \
 	&& $$folder/bin/uv pip compile --universal --python-version 3.11 --group dev --no-header \
-		--quiet --output-file requirements.txt pyproject.toml
+		--quiet --output-file requirements.txt pyproject.toml \
+	&& $(PYTHON) -c 'import tomllib; from pathlib import Path; \
+		project = tomllib.loads(Path("pyproject.toml").read_text())["project"]; \
+		print(*project["optional-dependencies"]["spark"], sep="\n")' > $$folder/spark.in \
+	&& $$folder/bin/uv pip compile --universal --python-version 3.11 --no-header --no-annotate \
+		--constraint requirements.txt --quiet --output-file requirements-spark.txt $$folder/spark.in
 
 bench: $(INSTALLED) ## The standard benchmarks (ten minutes), then docs/performance.md
 	$(BIN)/python -m benchmarks standard

@@ -79,11 +79,13 @@ def page(found: Sequence[Results], why: Mapping[str, str]) -> str:
 
 
 def plot(found: Sequence[Results]) -> str | None:
-    """Seconds of each stage under the memory limit, None where growth was not measured."""
+    """Seconds of each stage under the memory limit, None where that was not measured."""
     growth = next((results for results in found if results.name == "growth"), None)
     if growth is None:
         return None
     rows = [row for row in growth.tables["Seconds"] if row["memory limit"] != "none"]
+    if not rows:
+        return None
     series = {stage: [_point(row, stage) for row in rows] for stage in _STAGES}
     title = f"Seconds of each stage, memory limit {rows[0]['memory limit']}"
     return svg(title, series, "events", "seconds")
@@ -109,7 +111,7 @@ def _section(results: Results) -> list[str]:
         f"{machine.cores} cores, {machine.memory_gb:g} GB, {machine.system}, Python "
         f"{machine.python}; {', '.join(told)}.",
     ]
-    if results.name == "growth":
+    if plot([results]) is not None:
         parts += ["", "![Seconds of each stage by number of events](performance.svg)"]
     for title, rows in results.tables.items():
         if rows:

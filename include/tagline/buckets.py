@@ -210,7 +210,16 @@ class _Inputs:
         if self.plan.whole or name not in self.compiled.by_customer:
             return self.files(name, types, **bounds)
         if self.plan.homes is None:
-            return self.files(name, types, **bounds, equal=(BUCKET, self.bucket))
+            files = self.files(
+                name,
+                {**types, BUCKET: DataType.INTEGER},
+                equal=(BUCKET, self.bucket),
+                **bounds,
+            )
+            if name != CUSTOMER.table:
+                return Relation(files.files, types)
+            # Nobody is in two buckets, even if another program has written files together
+            return self._picked(name, {"stored": files}, f"r.{BUCKET} = {self.bucket}")
         if customer == "customer_id":
             whole = self.files(name, types, **bounds)
             homes = Relation((self.plan.homes,), _HOME)

@@ -45,6 +45,7 @@ from tagline import storage
 from tagline.definitions.types import DataType
 from tagline.engines import Relation
 from tagline.errors import TaglineError
+from tagline.layout import BUCKET
 from tagline.settings import Settings
 
 Result = TypeVar("Result")
@@ -204,16 +205,19 @@ class Lake:
             tasks = _tasks(found, AlwaysTrue()) if found else []
         if found is None:
             return []
-        field = found.schema().find_field(column)
+        numbers = {each.name: each.field_id for each in found.schema().fields}
         stored = []
         for task in tasks:
-            bound = (task.file.lower_bounds or {}).get(field.field_id)
-            lowest = from_bytes(field.field_type, bound) if bound is not None else None
+            bounds = task.file.lower_bounds or {}
+            bound = bounds.get(numbers[column])
+            lowest = int(from_bytes(TimestamptzType(), bound)) if bound is not None else None
+            # A table that began with one bucket has no partitions, but files of one bucket each
+            bucket = bounds.get(numbers.get(BUCKET, -1))
             stored.append(
                 StoredFile(
                     path=_path(task),
                     bytes=task.file.file_size_in_bytes,
-                    partition=str(task.file.partition),
+                    partition=f"{task.file.partition} {bucket!r}",
                     lowest=micros_to_timestamptz(lowest) if lowest is not None else None,
                 )
             )

@@ -37,7 +37,10 @@ class Settings(BaseSettings):
     mlflow_url: str | None = Field(
         None, description="MLflow tracking server; default the MLflow database itself."
     )
-    engine: str = Field("duckdb", description="The engine of all SQL; duckdb.")
+    engine: str = Field(
+        "duckdb",
+        description="What computes tags: duckdb, spark://host:port, or local[*] (Spark here).",
+    )
     memory_limit: str = Field("4GB", description="Memory that one engine connection may use.")
     threads: int = Field(2, ge=1, description="Threads of one engine connection.")
     customer_buckets: int = Field(1, ge=1, description="Buckets that clean tables are split into.")

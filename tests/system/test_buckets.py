@@ -132,13 +132,14 @@ def shop(
 
     kind, folder = str(request.param), tmp_path_factory.mktemp("shop")
     definitions = folder / "definitions"
+    days: tuple[datetime, ...] = (AFTER, BEFORE)
     if kind == "fleet":
         shutil.copytree(PROJECT / "tests" / "fleet", definitions)
         fleet().write(definitions / "data")
         business, days = "fleet", (datetime(2026, 3, 28, 16, tzinfo=UTC),)
     else:
         _write_grocer(definitions, folder / "data", merged=kind == "merged")
-        business, days = "grocer", (AFTER, BEFORE)
+        business = "grocer"
     settings = Settings(
         business=business,
         definitions=definitions,
@@ -264,6 +265,24 @@ def test_a_kill_while_a_table_is_laid_out_leaves_it_as_it_was(
     assert {lake.property_of(f"clean.{name}", LAID_OUT_IN, "1") for name in names} == {"2"}
     files = [lake.relation("clean.customers", {}, equal=(BUCKET, n)).files for n in range(3)]
     assert [len(each) for each in files] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("shop", ["grocer"], indirect=True, scope="module")
+def test_a_customer_is_in_one_bucket_even_where_files_were_written_together(shop: Shop) -> None:
+    from tagline.buckets import compute_bucket, plan_buckets
+
+    shop.lying_in(1)  # such a table has no partitions, which would refuse such a file
+    deployment = shop.lying_in(2)
+    lake, name = deployment.lake, "clean.customers"
+    assert len({file.partition for file in lake.files(name, "valid_at")}) == 2
+    old, together = lake.relation(name, {}), lake.new_file(name)
+    rows = deployment.engine.write("SELECT * FROM old", {"old": old}, together)
+    assert lake.exchange(name, old.files, [together])
+    run_id = shop.run(deployment, AFTER)
+    plan_buckets(deployment, run_id, AFTER, AT)
+    made = [compute_bucket(deployment, run_id, AFTER, AT, bucket).rows for bucket in (0, 1)]
+    assert min(made) > 0
+    assert sum(made) == rows
 
 
 def killed(*_given: object) -> None:

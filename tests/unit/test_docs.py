@@ -47,6 +47,7 @@ def first_cells(page: Path) -> list[str]:
 def test_every_direct_dependency_has_its_line_and_no_line_is_stale() -> None:
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    wanted += project["project"]["optional-dependencies"]["spark"]
     names = sorted(re.split(r"[^A-Za-z0-9._-]", name)[0].lower() for name in wanted)
     listed = [cell for cell in first_cells(DOCS / "dependencies.md") if cell != "package"]
     assert sorted(listed) == names

@@ -17,6 +17,7 @@ from tests.object_store import ENVIRONMENT, object_store
 
 from tagline.cli import main
 from tagline.doctor import Finding, Level, examine, surroundings
+from tagline.doctor.engine import check_engine, check_java
 from tagline.doctor.packages import check_direct, check_lock, check_python
 from tagline.doctor.server import airflow_head, check_airflow_schema, check_embedded
 from tagline.doctor.surroundings import check_database_url, check_folder, check_salt
@@ -320,3 +321,33 @@ def test_what_killed_steps_left_is_told(settings: Settings) -> None:
     wrong = bad(list(examine(settings, now())))
     assert f"such as {left}" in wrong["scratch"].what
     assert wrong["scratch"].what.startswith("1 left")
+
+
+# The engine
+
+
+@pytest.mark.parametrize(
+    ("said", "level"),
+    [
+        (None, Level.FAULT),
+        ('openjdk version "11.0.2" 2019-01-15', Level.FAULT),
+        ("no such thing", Level.FAULT),
+        ('openjdk version "17.0.15" 2025-04-15', Level.OK),
+        ('openjdk version "21" 2023-09-19', Level.OK),
+    ],
+)
+def test_spark_needs_a_java_that_is_new_enough(said: str | None, level: Level) -> None:
+    found = check_java(said)
+    assert found.level is level
+    assert ("default-jre-headless" in found.fix) == (level is Level.FAULT)
+
+
+def test_a_spark_engine_is_asked_for_its_master_and_a_lake_that_workers_can_see() -> None:
+    settings = Settings(engine="spark://127.0.0.1:1", lake_url="s3://bucket/shop")
+    said = " ".join(f"{each.what} {each.fix}" for each in check_engine(settings))
+    assert "no Spark master answers at 127.0.0.1:1" in said
+    assert "a folder that all workers share" in said
+    (duck,) = check_engine(Settings())
+    assert duck.level is Level.OK
+    (unknown,) = check_engine(Settings(engine="sprak://a:1"))
+    assert unknown.level is Level.FAULT

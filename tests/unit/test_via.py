@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,7 @@ def values(
         ended += [
             {"machine_id": machine, "valid_at": older.valid_at, "loaded_at": older.loaded_at}
             | {"until_at": newer.valid_at, "recorded_at": max(older.loaded_at, newer.loaded_at)}
-            for older, newer in pairwise(chain)
+            for older, newer in combinations(chain, 2)  # as they are recorded, late ones too
         ]
     stamp = {"valid_at": BEGINNING, "loaded_at": BEGINNING}
     rows: dict[str, list[dict[str, Any]]] = {

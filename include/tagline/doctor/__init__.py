@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tagline import storage
-from tagline.doctor import packages, server, state, surroundings
+from tagline.doctor import engine, packages, server, state, surroundings
 from tagline.doctor.finding import Finding, Level, fault, ok
 from tagline.registry.files import local_path
 from tagline.settings import PROJECT, Settings
@@ -32,6 +32,7 @@ def examine(settings: Settings, at: datetime) -> Iterator[Finding]:
     if catalog is not None:
         yield surroundings.check_salt(settings, catalog)
     yield from surroundings.check_database_url(settings)
+    yield from _guarded("engine", lambda: engine.check_engine(settings))
     yield from _guarded("home", lambda: surroundings.check_folder("home", settings.home_path))
     yield from _guarded("lake", lambda: _lake_folder(settings))
     yield from _guarded("scratch", lambda: state.check_leftovers(settings.home_path))

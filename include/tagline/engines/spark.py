@@ -10,7 +10,7 @@ import re
 import shutil
 import socket
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,15 +111,16 @@ class SparkEngine:
         self, sql: str, relations: Mapping[str, Relation]
     ) -> Iterator[tuple[DataFrame, Transpiled]]:
         """A query's rows, not computed yet; what it keeps in memory is let go at the end."""
-        named = {name: _with_columns(relation) for name, relation in relations.items()}
-        for relation in named.values():
+        for name, relation in relations.items():
             _local_only(relation.files)
-        made = transpile(sql, named)
+            if not relation.columns:
+                raise WrongUsage(f"the relation {name!r} needs its columns; name them.")
+        made = transpile(sql, relations)
         kept: list[DataFrame] = []
         session = _session(self.master, self.memory_limit, self.temp_directory)
         with _explained(self.master):
             try:
-                for name, relation in named.items():
+                for name, relation in relations.items():
                     _view(session, name, relation)
                 for name, text in made.kept:
                     frame = session.sql(text).persist()
@@ -228,30 +229,25 @@ def _reachable(where: tuple[str, int]) -> None:
         ) from error
 
 
-def _with_columns(relation: Relation) -> Relation:
-    """The relation with all its columns named."""
-    if relation.columns:
-        return relation
-    raise TaglineError("a relation on Spark needs its columns; name them.")
-
-
 def _view(session: SparkSession, name: str, relation: Relation) -> None:
-    columns = ", ".join(
-        f"{_quoted(each)} {_TYPES[kind]}" for each, kind in relation.columns.items()
-    )
-    if relation.files:
-        frame = session.read.schema(columns).parquet(*(Path(f).as_uri() for f in relation.files))
+    """Show a relation under its name: files are read as the types that it declares."""
+    shown = {
+        column: f"CAST(NULL AS {_TYPES[kind]}) AS {_quoted(column)}"
+        for column, kind in relation.columns.items()
+    }
+    if not relation.files:
+        frame = session.sql(f"SELECT {', '.join(shown.values())} WHERE false")
     else:
-        nulls = (
-            f"CAST(NULL AS {_TYPES[kind]}) AS {_quoted(each)}"
-            for each, kind in relation.columns.items()
-        )
-        frame = session.sql(f"SELECT {', '.join(nulls)} WHERE false")
+        read = [column for column in relation.columns if column not in relation.hidden]
+        shown |= {column: _quoted(column) for column in read}
+        schema = ", ".join(f"{_quoted(each)} {_TYPES[relation.columns[each]]}" for each in read)
+        files = (Path(file).as_uri() for file in relation.files)
+        frame = session.read.schema(schema).parquet(*files).selectExpr(*shown.values())
     frame.createOrReplaceTempView(_quoted(name))
 
 
-def _local_only(paths: object) -> None:
-    for path in paths:  # type: ignore[attr-defined]
+def _local_only(paths: Iterable[str]) -> None:
+    for path in paths:
         if is_remote(path):
             raise WrongUsage(
                 f"{path}: the Spark engine reads and writes folders, not s3://. Set "

@@ -143,7 +143,7 @@ def first_by(
         require(each, _ORDERED, f"the order of {name}()")
         missing = exp.Is(this=closed(each.tree), expression=exp.null())
         fields += [text(f"n{index}"), missing, text(f"v{index}"), each.tree]
-    known = [exp.Not(this=exp.Is(this=closed(value.tree), expression=exp.null()))]
+    known: list[exp.Expr] = [exp.Not(this=exp.Is(this=closed(value.tree), expression=exp.null()))]
     if not is_row:
         known.append(exp.Not(this=exp.Is(this=closed(order[0].tree), expression=exp.null())))
     if condition is not None:

@@ -60,7 +60,10 @@ _DAY = "[0-9]{4}-(0?[1-9]|1[0-2])-(0?[1-9]|[12][0-9]|3[01])"
 _TIME = "([01]?[0-9]|2[0-3]):[0-5]?[0-9](:[0-5]?[0-9]([.][0-9]+)?)?"
 _DATE_TEXT = f"^{_SPACE}{_DAY}([ T]{_TIME})?{_SPACE}$"
 _LOCAL_TEXT = f"^{_DAY}([ T]{_TIME})?$"
-_DATE_LIKE = rf"^{_SPACE}([+-]?[0-9]+[-/\\ ][0-9]+[-/\\ ][0-9]+.*|(?i)[+-]?(inf|infinity)|(?i)epoch){_SPACE}$"
+_DATE_LIKE = (
+    rf"^{_SPACE}([+-]?[0-9]+[-/\\ ][0-9]+[-/\\ ][0-9]+.*"
+    rf"|(?i)[+-]?(inf|infinity)|(?i)epoch){_SPACE}$"
+)
 
 
 def to_type(value: Typed, to: exp.DataType, *, safe: bool) -> Typed:

@@ -137,8 +137,8 @@ class Expressions:
 
     def _condition(self, node: exp.Expr) -> Typed:
         if isinstance(node, exp.And | exp.Or):
-            left, right = self._boolean(node.left), self._boolean(node.right)
-            return Typed(binary(type(node), left, right), BOOLEAN)
+            both = self._boolean(node.left), self._boolean(node.right)
+            return Typed(binary(type(node), *both), BOOLEAN)
         if isinstance(node, exp.Not):
             return Typed(exp.Not(this=closed(self._boolean(node.this))), BOOLEAN)
         if isinstance(node, _COMPARED):

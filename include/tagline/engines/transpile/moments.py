@@ -53,9 +53,15 @@ def from_microseconds(value: Typed) -> Typed:
 
 
 def epoch(value: Typed) -> Typed:
-    """Seconds since 1970, with a fraction."""
-    seconds = binary(exp.Div, cast(microseconds(value), "DOUBLE"), double(1_000_000))
-    return Typed(seconds, NUMBER)
+    """Seconds since 1970, with a fraction; of an instant DuckDB adds it up in two parts."""
+    micros = microseconds(value)
+    if value.kind is not INSTANT:
+        return Typed(binary(exp.Div, cast(micros, "DOUBLE"), double(1_000_000)), NUMBER)
+    rest = call("pmod", micros, number(1000))
+    millis = binary(exp.IntDiv, binary(exp.Sub, micros, rest), number(1000))
+    seconds = binary(exp.Div, cast(millis, "DOUBLE"), double(1000))
+    fraction = binary(exp.Div, cast(rest, "DOUBLE"), double(1_000_000))
+    return Typed(binary(exp.Add, seconds, fraction), NUMBER)
 
 
 def at_zone(value: Typed, zone: str) -> Typed:
@@ -97,7 +103,7 @@ def part(value: Typed, unit: str) -> Typed:
 
 
 def difference(later: Typed, earlier: Typed, unit: str) -> Typed:
-    """date_diff(unit, earlier, later): how many bounds of the unit lie between."""
+    """date_diff(unit, earlier, later): how many bounds lie between; for weeks, whole weeks."""
     require(later, MOMENTS, "date_diff()")
     require(earlier, MOMENTS, "date_diff()")
     if unit in _CLOCK:
@@ -108,8 +114,7 @@ def difference(later: Typed, earlier: Typed, unit: str) -> Typed:
     if unit == "DAY":
         return Typed(cast(call("datediff", *days), "BIGINT"), INTEGER)
     if unit == "WEEK":
-        mondays = [call("trunc", day, text("WEEK")) for day in days]
-        weeks = binary(exp.IntDiv, call("datediff", *mondays), number(7))
+        weeks = binary(exp.IntDiv, call("datediff", *days), number(7))
         return Typed(cast(weeks, "BIGINT"), INTEGER)
     per_year = {"YEAR": 1, "QUARTER": 4, "MONTH": 12}
     if unit not in per_year:

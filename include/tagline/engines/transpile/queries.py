@@ -62,7 +62,8 @@ class Names:
             return self, []
         if clause.args.get("recursive"):
             raise NotOnSpark("a recursive query")
-        names, made = self, []
+        names = self
+        made: list[exp.Expr] = []
         for cte in clause.expressions:
             inner, columns = names.query(cte.this)
             names = names.knowing(cte.alias, columns)
@@ -157,7 +158,8 @@ class _Select:
             "on"
         ):
             raise NotOnSpark("distinct on", "Use row_number()")
-        made, sources = exp.Select(), {}
+        made = exp.Select()
+        sources: dict[str, Columns] = {}
         self._sources(made, sources)
         windows = {each.name.lower(): each for each in node.args.get("windows") or ()}
         rows = _Rows(self.names, sources, windows)
@@ -203,8 +205,7 @@ class _Select:
             if node.name.lower() not in self.names.tables or node.args.get("db"):
                 raise QueryRefused(f"there is no table {node.name!r}")
             sources[alias] = self.names.tables[node.name.lower()]
-            table = exp.Table(this=exp.to_identifier(node.name, quoted=True), alias=named)
-            return table
+            return exp.Table(this=exp.to_identifier(node.name, quoted=True), alias=named)
         if isinstance(node, exp.Subquery):
             inner, columns = replace(self.names, around=()).query(node.this)
             sources[alias] = columns

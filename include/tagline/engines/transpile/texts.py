@@ -128,10 +128,8 @@ def substring(value: Typed, start: Typed, size: Typed | None) -> Typed:
             binary(exp.Add, count, at),
             binary(exp.Sub, at, number(1)),
         )
-        if size is None:
-            last = count
-        else:
-            last = binary(exp.Add, first, cast(size.tree, "BIGINT"))
+        size_of = cast(size.tree, "BIGINT") if size is not None else None
+        last = count if size_of is None else binary(exp.Add, first, size_of)
         low, high = call("least", first, last), call("greatest", first, last)
         low = call("greatest", low, number(0))
         high = call("least", call("greatest", high, number(0)), count)

@@ -100,7 +100,9 @@ def closed(tree: exp.Expr) -> exp.Expr:
 
 def cast(tree: exp.Expr, spark_type: str, *, safe: bool = False) -> exp.Expr:
     """A cast to a type of Spark's, written as it is; a safe one gives null where it fails."""
-    return (exp.TryCast if safe else exp.Cast)(this=tree, to=_type(spark_type))
+    if safe:
+        return exp.TryCast(this=tree, to=_type(spark_type), safe=True)
+    return exp.Cast(this=tree, to=_type(spark_type))
 
 
 @lru_cache(maxsize=64)
