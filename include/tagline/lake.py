@@ -205,14 +205,14 @@ class Lake:
             tasks = _tasks(found, AlwaysTrue()) if found else []
         if found is None:
             return []
-        field = found.schema().find_field(column)
         numbers = {each.name: each.field_id for each in found.schema().fields}
         stored = []
         for task in tasks:
-            bound = (task.file.lower_bounds or {}).get(field.field_id)
-            lowest = from_bytes(field.field_type, bound) if bound is not None else None
+            bounds = task.file.lower_bounds or {}
+            bound = bounds.get(numbers[column])
+            lowest = int(from_bytes(TimestamptzType(), bound)) if bound is not None else None
             # A table that began with one bucket has no partitions, but files of one bucket each
-            bucket = (task.file.lower_bounds or {}).get(numbers.get(BUCKET, -1))
+            bucket = bounds.get(numbers.get(BUCKET, -1))
             stored.append(
                 StoredFile(
                     path=_path(task),

@@ -52,21 +52,31 @@ customers_extractions AS NOT MATERIALIZED (
     DATE_DIFF('DAY', CAST(MAKE_TIMESTAMP(EPOCH_US("r"."since_at")) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "tenure_days"
   FROM customers_rows AS r
 ),
-interactions_statistics AS NOT MATERIALIZED (
+interactions_distinct AS NOT MATERIALIZED (
   SELECT
     r.subject_key AS customer_id,
-    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "campaign_contacts_90d",
     COUNT(DISTINCT CASE WHEN "r"."kind" = 'redemption' THEN "r"."campaign" ELSE NULL END) / NULLIF(COUNT(DISTINCT CASE WHEN "r"."kind" = 'contact' THEN "r"."campaign" ELSE NULL END), 0) AS "campaign_response_share",
-    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "coupon_redemptions_90d",
-    COUNT(CASE WHEN r.condition_3 THEN 1 END) AS "coupon_redemptions_total",
-    DATE_DIFF('DAY', CAST(MAX(CASE WHEN r.condition_4 THEN "r"."happened_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "last_contact_days",
     COUNT(*) AS matched_1
   FROM (
     SELECT
       r.customer_id AS subject_key,
       "r"."campaign" AS "campaign",
+      "r"."kind" AS "kind"
+    FROM interactions_rows AS r
+  ) AS r
+  GROUP BY r.subject_key
+),
+interactions_statistics AS NOT MATERIALIZED (
+  SELECT
+    r.subject_key AS customer_id,
+    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "campaign_contacts_90d",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "coupon_redemptions_90d",
+    COUNT(CASE WHEN r.condition_3 THEN 1 END) AS "coupon_redemptions_total",
+    DATE_DIFF('DAY', CAST(MAX(CASE WHEN r.condition_4 THEN "r"."happened_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "last_contact_days"
+  FROM (
+    SELECT
+      r.customer_id AS subject_key,
       MAKE_TIMESTAMP(EPOCH_US("r"."happened_at")) AS "happened_at",
-      "r"."kind" AS "kind",
       r."happened_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."kind" = 'contact' AS condition_1,
       r."happened_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."kind" = 'redemption' AS condition_2,
       "r"."kind" = 'redemption' AS condition_3,
@@ -158,33 +168,46 @@ top_department_pick AS NOT MATERIALIZED (
   WHERE place <= 1
   GROUP BY customer_id
 ),
+orders_distinct AS NOT MATERIALIZED (
+  SELECT
+    r.subject_key AS customer_id,
+    COUNT(DISTINCT CAST("r"."ordered_at" AS DATE)) AS "active_days_90d"
+  FROM (
+    SELECT
+      r.customer_id AS subject_key,
+      MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at")) AS "ordered_at"
+    FROM orders_rows AS r
+    WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ)
+      AND "r"."status" = 'placed'
+  ) AS r
+  GROUP BY r.subject_key
+),
 orders_statistics AS NOT MATERIALIZED (
   SELECT
     r.subject_key AS customer_id,
-    COUNT(DISTINCT CASE WHEN r.condition_1 THEN CAST("r"."ordered_at" AS DATE) END) AS "active_days_90d",
-    AVG(CASE WHEN r.condition_2 THEN CAST("r"."line_count" AS DOUBLE) END) AS "basket_lines_mean",
-    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."coupon_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "coupon_discount_share",
-    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" + "r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "discount_share_90d",
-    AVG(CASE WHEN r.condition_2 THEN CAST(CASE WHEN DATE_PART('hour', "r"."ordered_at") >= 18 THEN 1 ELSE 0 END AS DOUBLE) END) AS "evening_share",
+    AVG(CASE WHEN r.condition_1 THEN CAST("r"."line_count" AS DOUBLE) END) AS "basket_lines_mean",
+    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."coupon_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "coupon_discount_share",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" + "r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "discount_share_90d",
+    AVG(CASE WHEN r.condition_1 THEN CAST(CASE WHEN DATE_PART('hour', "r"."ordered_at") >= 18 THEN 1 ELSE 0 END AS DOUBLE) END) AS "evening_share",
     COUNT(CASE WHEN r.condition_3 THEN 1 END) AS "large_order_count_365d",
-    CAST(MAX(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE) AS "last_order_date",
+    CAST(MAX(CASE WHEN r.condition_1 THEN "r"."ordered_at" END) AS DATE) AS "last_order_date",
     CAST(SUM(CASE WHEN r.condition_4 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_30d",
     CAST(SUM(CASE WHEN r.condition_5 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_365d",
-    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_90d",
-    MAX(CASE WHEN r.condition_2 THEN "r"."amount" END) AS "order_amount_max",
-    (CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / COUNT(CASE WHEN r.condition_2 THEN "r"."amount" END)) AS "order_amount_mean",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_90d",
+    MAX(CASE WHEN r.condition_1 THEN "r"."amount" END) AS "order_amount_max",
+    (CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / COUNT(CASE WHEN r.condition_1 THEN "r"."amount" END)) AS "order_amount_mean",
     MEDIAN(CASE WHEN r.condition_5 THEN "r"."amount" END) AS "order_amount_median_365d",
-    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_total",
+    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_total",
     COUNT(CASE WHEN r.condition_4 THEN 1 END) AS "order_count_30d",
     COUNT(CASE WHEN r.condition_5 THEN 1 END) AS "order_count_365d",
-    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "order_count_90d",
-    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "order_count_total",
-    SUM(CASE WHEN r.condition_1 THEN CASE WHEN DATE_DIFF('DAY', CAST("r"."ordered_at" AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) <= 45 THEN 1 ELSE -1 END END) / NULLIF(COUNT(CASE WHEN r.condition_1 THEN 1 END), 0) AS "order_trend",
-    DATE_DIFF('DAY', CAST(MAX(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "recency_days",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "order_count_90d",
+    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "order_count_total",
+    SUM(CASE WHEN r.condition_2 THEN CASE WHEN DATE_DIFF('DAY', CAST("r"."ordered_at" AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) <= 45 THEN 1 ELSE -1 END END) / NULLIF(COUNT(CASE WHEN r.condition_2 THEN 1 END), 0) AS "order_trend",
+    DATE_DIFF('DAY', CAST(MAX(CASE WHEN r.condition_1 THEN "r"."ordered_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "recency_days",
     CAST(SUM(CASE WHEN r.condition_6 THEN CAST(CASE WHEN "r"."status" = 'returned' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_6 THEN CAST(CASE WHEN "r"."status" = 'placed' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "return_share_365d",
-    AVG(CASE WHEN r.condition_2 THEN CAST(CASE WHEN DATE_PART('isodow', "r"."ordered_at") >= 6 THEN 1 ELSE 0 END AS DOUBLE) END) AS "weekend_share",
-    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS matched_1,
-    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS matched_2,
+    AVG(CASE WHEN r.condition_1 THEN CAST(CASE WHEN DATE_PART('isodow', "r"."ordered_at") >= 6 THEN 1 ELSE 0 END AS DOUBLE) END) AS "weekend_share",
+    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS matched_1,
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS matched_2,
     COUNT(CASE WHEN r.condition_6 THEN 1 END) AS matched_3
   FROM (
     SELECT
@@ -195,8 +218,8 @@ orders_statistics AS NOT MATERIALIZED (
       "r"."line_count" AS "line_count",
       MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at")) AS "ordered_at",
       "r"."status" AS "status",
-      r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_1,
-      "r"."status" = 'placed' AS condition_2,
+      "r"."status" = 'placed' AS condition_1,
+      r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_2,
       r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AND "r"."amount" >= 100 AS condition_3,
       r."ordered_at" >= CAST('2017-09-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_4,
       r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_5,
@@ -253,7 +276,7 @@ wide_0 AS MATERIALIZED (
     CAST(customers_extractions."marital_status" AS TEXT) AS "marital_status",
     CAST(customers_extractions."tenure_days" AS BIGINT) AS "tenure_days",
     CAST(COALESCE(interactions_statistics."campaign_contacts_90d", 0) AS BIGINT) AS "campaign_contacts_90d",
-    CAST(CASE WHEN COALESCE(interactions_statistics.matched_1, 0) > 0 THEN interactions_statistics."campaign_response_share" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "campaign_response_share",
+    CAST(CASE WHEN COALESCE(interactions_distinct.matched_1, 0) > 0 THEN interactions_distinct."campaign_response_share" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "campaign_response_share",
     CAST(COALESCE(interactions_statistics."coupon_redemptions_90d", 0) AS BIGINT) AS "coupon_redemptions_90d",
     CAST(COALESCE(interactions_statistics."coupon_redemptions_total", 0) AS BIGINT) AS "coupon_redemptions_total",
     CAST(interactions_statistics."last_contact_days" AS BIGINT) AS "last_contact_days",
@@ -268,7 +291,7 @@ wide_0 AS MATERIALIZED (
     CAST(COALESCE(order_lines_statistics."product_count_365d", 0) AS BIGINT) AS "product_count_365d",
     CAST(top_categories_365d_pick.label AS TEXT[]) AS "top_categories_365d",
     CAST(top_department_pick.label AS TEXT) AS "top_department",
-    CAST(COALESCE(orders_statistics."active_days_90d", 0) AS BIGINT) AS "active_days_90d",
+    CAST(COALESCE(orders_distinct."active_days_90d", 0) AS BIGINT) AS "active_days_90d",
     CAST(orders_statistics."basket_lines_mean" AS DOUBLE) AS "basket_lines_mean",
     CAST(orders_statistics."coupon_discount_share" AS DOUBLE) AS "coupon_discount_share",
     CAST(day_part_habit_pick.label AS TEXT) AS "day_part_habit",
@@ -294,11 +317,13 @@ wide_0 AS MATERIALIZED (
     CAST(CASE WHEN COALESCE(orders_statistics.matched_1, 0) > 0 THEN orders_statistics."weekend_share" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "weekend_share"
   FROM customers_rows AS p
   LEFT JOIN customers_extractions ON customers_extractions.customer_id = p.customer_id
+  LEFT JOIN interactions_distinct ON interactions_distinct.customer_id = p.customer_id
   LEFT JOIN interactions_statistics ON interactions_statistics.customer_id = p.customer_id
   LEFT JOIN order_gaps_statistics ON order_gaps_statistics.customer_id = p.customer_id
   LEFT JOIN order_lines_statistics ON order_lines_statistics.customer_id = p.customer_id
   LEFT JOIN top_categories_365d_pick ON top_categories_365d_pick.customer_id = p.customer_id
   LEFT JOIN top_department_pick ON top_department_pick.customer_id = p.customer_id
+  LEFT JOIN orders_distinct ON orders_distinct.customer_id = p.customer_id
   LEFT JOIN orders_statistics ON orders_statistics.customer_id = p.customer_id
   LEFT JOIN day_part_habit_pick ON day_part_habit_pick.customer_id = p.customer_id
   LEFT JOIN main_store_pick ON main_store_pick.customer_id = p.customer_id

@@ -61,10 +61,18 @@ def test_the_statistics_of_a_table_are_one_scan_whatever_their_window(catalog: C
         for slug, tag in catalog.tags.items()
         if tag.table == "orders" and tag.meaning.pick is None
     ]
+    plain.remove("active_days_90d")  # the one distinct count has a narrow scan of its own
     sql = compile_tags(catalog, AS_OF, plain).sql
     assert len(plain) > 10
     assert sql.count("FROM orders AS r") == 1
     assert sql.count("FROM orders_rows AS r") == 1
+
+
+def test_one_distinct_count_beside_other_statistics_is_a_scan_of_its_own(catalog: Catalog) -> None:
+    compiled = compile_tags(catalog, AS_OF, ["active_days_90d", "order_count_total"])
+    assert compiled.scans == {"orders_distinct": 1, "orders_statistics": 1}
+    alone = compile_tags(catalog, AS_OF, ["active_days_90d"])
+    assert alone.scans == {"orders_statistics": 1}
 
 
 def test_only_the_columns_and_tables_needed_are_read(catalog: Catalog) -> None:

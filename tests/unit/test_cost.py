@@ -65,7 +65,8 @@ def add_days(lake: Lake, engine: Engine, first: datetime, count: int) -> list[st
 
 def rows(engine: Engine, relation: Relation) -> list[dict[str, object]]:
     made = engine.fetch("SELECT * FROM t ORDER BY ALL", {"t": replace(relation, columns=COLUMNS)})
-    return made.to_pylist()
+    found: list[dict[str, object]] = made.to_pylist()
+    return found
 
 
 def test_a_table_read_through_windows_only_is_pruned_to_the_longest(catalog: Catalog) -> None:

@@ -351,7 +351,7 @@ SCOPE = Scope(
         ("concat_ws(status, 'a')", "unknown function 'concat_ws'"),
         ("rtrim(status)", "unknown function 'rtrim'. Did you mean 'trim'?"),
         ("amount > 1 = is_vip", "put brackets around each comparison"),
-        ("status in ()", "the list of 'in' is empty"),
+        ("status in ()", "'in' needs at least one value"),
         ("round(amount, 0.5)", "0.5 is number, where integer is needed"),
         ("round(amount, count)", "write the decimals as a number"),
         ("substr(status, 1.5)", "1.5 is number, where integer is needed"),

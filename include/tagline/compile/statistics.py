@@ -51,6 +51,11 @@ class TableStatistics:
     def compile(self, tags: Sequence[Tag]) -> None:
         """Compile all statistics of this table."""
         plain = [tag for tag in tags if tag.meaning.pick is None]
+        distinct = [tag for tag in plain if _counts_distinct(tag)]
+        if len(distinct) == 1 and len(plain) > 1:
+            # Beside other aggregates an engine would keep every row of the scan for it.
+            self._one_scan(distinct, "distinct")
+            plain.remove(distinct[0])
         if plain:
             self._one_scan(plain)
         for tag in tags:
@@ -158,10 +163,11 @@ class TableStatistics:
         bound: exp.Expr = exp.maybe_parse(f'r."{event_at}" >= {lower}', dialect="duckdb")
         return bound
 
-    def _one_scan(self, tags: Sequence[Tag]) -> None:
+    def _one_scan(self, tags: Sequence[Tag], what: str = "statistics") -> None:
         """All plain statistics: the values and conditions of each row, then one aggregate."""
-        name = f"{self._name}_statistics"
+        name = f"{self._name}_{what}"
         self.rows.scans[name] = len(tags)
+        self._matched.clear()
         windows = [cast(StatisticTag, tag.definition).window for tag in tags]
         source = self._from(
             [part for tag in tags for part in (tag.meaning.value, tag.meaning.where)], windows
@@ -262,6 +268,10 @@ class TableStatistics:
         columns = ",\n    ".join(shown)
         self.ctes[name] = f"SELECT\n    {columns}\n  FROM {source}"
         self.joins.append(name)
+
+
+def _counts_distinct(tag: Tag) -> bool:
+    return cast(Expression, tag.meaning.value).tree.find(exp.Distinct) is not None
 
 
 def _needs_matched(tag: Tag) -> bool:
