@@ -139,7 +139,7 @@ class Typer:
             if node.args.get("false") is not None:
                 branches.append(node.args["false"])
             return self._same(node, branches)
-        if type(node) in (exp.Cast, exp.TryCast):
+        if isinstance(node, exp.Cast) and not isinstance(node, exp.JSONCast):
             target = node.to.this.name if isinstance(node.to, exp.DataType) else ""
             if target not in _CASTS or node.to.expressions:
                 raise ExpressionError(f"cannot cast to {node.to.sql()}.{did_you_mean('', _CASTS)}")
