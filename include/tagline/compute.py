@@ -16,7 +16,7 @@ from tagline.compile.previous import previous_table
 from tagline.definitions import DataType, ModelDefinition
 from tagline.deployment import Deployment
 from tagline.engines import Relation
-from tagline.previous import previous_relation, previous_release, reads_previous
+from tagline.previous import previous_relation, release_read
 from tagline.storage import below
 from tagline.subjects import CUSTOMER, SUBJECTS
 
@@ -43,7 +43,7 @@ class ComputeReport:
 
 def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
     """Write the candidate of as_of: every tag that needs no model, one row per customer."""
-    from tagline.derived import derived_tables
+    from tagline.derived import DerivedTables
     from tagline.subject_candidates import compute_others
 
     started = time.perf_counter()
@@ -52,16 +52,16 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
 
         return compute_by_bucket(deployment, run_id, as_of, at)
     remember_tags(deployment, at)
-    derived = derived_tables(deployment, as_of)
+    before = release_read(deployment.catalog, deployment.registry, as_of)
+    changed = changed_tables(deployment)
     path = candidate_file(deployment, run_id, "computed")
-
-    compiled, rows = derived.answer(
-        partial(compile_tags, deployment.catalog, as_of, changed=derived.changed),
+    compiled, rows = DerivedTables(deployment, as_of, changed).answer(
+        partial(compile_tags, deployment.catalog, as_of, changed=changed),
         partial(deployment.tag_engine.write, path=path),
         make=True,
     )
-    others = compute_others(deployment, run_id, as_of)
-    return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, others, started)
+    others = compute_others(deployment, run_id, as_of, changed)
+    return save_computed(deployment, run_id, path, rows, compiled.columns, others, before, started)
 
 
 def remember_tags(deployment: Deployment, at: datetime) -> None:
@@ -79,20 +79,18 @@ def remember_tags(deployment: Deployment, at: datetime) -> None:
 def save_computed(
     deployment: Deployment,
     run_id: str,
-    as_of: datetime,
     path: str,
     rows: int,
     columns: Mapping[str, DataType],
     others: dict[str, dict[str, Any]],
+    before: dict[str, int | None] | None,
     started: float,
 ) -> ComputeReport:
     """Keep what compute made, for the stages after it.
 
     `path`, `rows` and `columns` are the customers' candidate, `others` those of other subjects;
-    `started` is of time.perf_counter.
+    `before` is of `release_read`, `started` of time.perf_counter.
     """
-    before = previous_release(deployment.registry, as_of)
-    has_order = reads_previous(deployment.catalog)
     report = ComputeReport(
         path=path,
         rows=rows,
@@ -100,7 +98,7 @@ def save_computed(
         unavailable=dict(deployment.catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
         subjects=others,
-        previous={"release": before.id if before else None} if has_order else None,
+        previous=before,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
     return report

@@ -129,7 +129,7 @@ class DerivedTables:
         """What the rows are made from, and whether all of it lies before as_of."""
         catalog = self.deployment.catalog
         found: dict[str, Relation] = {}
-        is_past = True
+        is_past = not rows.nested
         for name, columns in rows.tables.items():
             files = self._files(name, "valid_at")
             found[name] = _relation(files, column_types(catalog, name, columns))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagline.compile import compile_tags
 from tagline.compute import candidate_file
-from tagline.derived import derived_tables
+from tagline.derived import DerivedTables
 from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 if TYPE_CHECKING:
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 
 
 def compute_others(
-    deployment: Deployment, run_id: str, as_of: datetime
+    deployment: Deployment, run_id: str, as_of: datetime, changed: frozenset[str]
 ) -> dict[str, dict[str, Any]]:
-    """Write the candidate of every subject but customers; its path and rows by subject."""
+    """Write the candidate of every subject but customers; its path and rows by subject.
+
+    `changed` are the tables that have superseded versions.
+    """
     made = {}
-    derived = derived_tables(deployment, as_of)
+    derived = DerivedTables(deployment, as_of, changed)
     for subject in deployment.catalog.subjects:
         if subject is CUSTOMER:
             continue
         path = candidate_file(deployment, run_id, f"computed-{subject.table}")
         _, rows = derived.answer(
-            partial(
-                compile_tags, deployment.catalog, as_of, changed=derived.changed, subject=subject
-            ),
+            partial(compile_tags, deployment.catalog, as_of, changed=changed, subject=subject),
             partial(deployment.tag_engine.write, path=path),
             make=True,
         )

@@ -292,3 +292,12 @@ def test_as_of_is_in_the_query_of_a_derived_table_only_where_rows_are_bounded(
     bounds = sum(map(len, made.before_as_of.values())) + len(made.superseded)
     assert made.sql.count(literal) == bounds == 3
     assert made.sql.count("2017-03-01") == bounds
+    assert not made.nested
+
+
+def test_a_derived_table_of_a_derived_table_is_bounded_by_what_that_makes(catalog: Catalog) -> None:
+    """Its events may lie after rows that all lie before as_of."""
+    outer = parse_sql("sql/derived/outer.sql", "SELECT * FROM order_gaps")
+    tables = {**catalog.tables, "outer": catalog.tables["order_gaps"]}
+    nested = replace(catalog, tables=tables, derived={**catalog.derived, "outer": outer})
+    assert compile_derived(nested, "outer", AS_OF).nested

@@ -19,7 +19,8 @@ import duckdb
 import pytest
 from sqlglot import exp
 from tests.mutations import Mutator
-from tests.worlds import Worlds, write_state
+from tests.stored_worlds import write_state
+from tests.worlds import Worlds
 
 from tagline.catalog import Catalog, load_catalog
 from tagline.compile import compile_tags
@@ -351,7 +352,7 @@ SCOPE = Scope(
         ("concat_ws(status, 'a')", "unknown function 'concat_ws'"),
         ("rtrim(status)", "unknown function 'rtrim'. Did you mean 'trim'?"),
         ("amount > 1 = is_vip", "put brackets around each comparison"),
-        ("status in ()", "needs at least one value"),
+        ("status in ()", "'in' needs at least one value"),
         ("round(amount, 0.5)", "0.5 is number, where integer is needed"),
         ("round(amount, count)", "write the decimals as a number"),
         ("substr(status, 1.5)", "1.5 is number, where integer is needed"),

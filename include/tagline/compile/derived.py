@@ -20,14 +20,16 @@ class DerivedRows:
 
     `tables` are the stored tables with the columns read of each, `superseded` those whose
     superseded versions it reads; of a stored table it takes rows whose columns `before_as_of`
-    all lie before as_of, and of a superseded version looks at `until_at` alike. It depends on
-    as_of in no other way: where all of these lie before two instants, so are its rows the same.
+    all lie before as_of, and of a superseded version looks at `until_at` alike. Unless `nested`,
+    it depends on as_of in no other way: where all of these lie before two instants, its rows are
+    the same for both. A nested one reads another derived table, whose events are bounded, too.
     """
 
     sql: str
     tables: Mapping[str, tuple[str, ...]]
     superseded: frozenset[str]
     before_as_of: Mapping[str, tuple[str, ...]]
+    nested: bool
 
 
 def compile_derived(
@@ -50,4 +52,5 @@ def compile_derived(
         stored,
         frozenset(name for name in stored if rows.reads_superseded(name)),
         {name: rows.before_as_of(name) for name in stored},
+        nested=bool(rows.derived),
     )

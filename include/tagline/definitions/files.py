@@ -72,7 +72,7 @@ def read_file(path: Path, root: Path) -> DefinitionFile:
             raise DefinitionError([fault])
         repeated = list(_record(node, (), lines))
         data = loader.construct_document(node)
-    except (yaml.YAMLError, ValueError, TypeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or error
         line = mark.line + 1 if mark else 1
@@ -92,7 +92,16 @@ def parse(file: DefinitionFile, shape: Any) -> Any:
     try:
         return TypeAdapter(shape).validate_python(file.data)
     except ValidationError as error:
-        raise DefinitionError(_fault(file, shape, detail) for detail in error.errors()) from error
+        details = [each for each in error.errors() if not _follows(each, error.errors())]
+        raise DefinitionError(_fault(file, shape, detail) for detail in details) from error
+
+
+def _follows(detail: ErrorDetails, others: list[ErrorDetails]) -> bool:
+    """Whether a list is only too short because its items have faults, which are told."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        other["loc"][: len(place)] == place and len(other["loc"]) > len(place) for other in others
+    )
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -103,9 +112,15 @@ def _shown(path: Path, root: Path) -> str:
 
 
 def _record(
-    node: yaml.Node, location: Location, lines: dict[Location, int]
+    node: yaml.Node, location: Location, lines: dict[Location, int], above: tuple[int, ...] = ()
 ) -> Iterable[tuple[str, int]]:
-    """Fill `lines`; yields repeated keys with their line."""
+    """Fill `lines`; yields repeated keys with their line.
+
+    Raises ValueError for an alias that stands inside of what it names.
+    """
+    if id(node) in above:
+        raise ValueError("an alias stands inside of what it names")
+    above = (*above, id(node))
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -114,11 +129,11 @@ def _record(
                 yield key.value, line
             seen.add(key.value)
             lines[(*location, key.value)] = line
-            yield from _record(value, (*location, key.value), lines)
+            yield from _record(value, (*location, key.value), lines, above)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             lines[(*location, index)] = value.start_mark.line + 1
-            yield from _record(value, (*location, index), lines)
+            yield from _record(value, (*location, index), lines, above)
 
 
 def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
@@ -147,6 +162,8 @@ def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
         if detail["loc"][-1] == "[key]":
             return file.fault(location, f"unknown key {given!r}.{close}")
         return file.fault(location, f"{where}: unknown value {given!r}.{close}")
+    if kind == "too_short":
+        return file.fault(location, f"{where}: at least {context['min_length']} is needed")
     if kind == "value_error":
         return file.fault(location, f"{where}: {message}")
     shown = repr(given)

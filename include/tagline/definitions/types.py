@@ -44,6 +44,7 @@ _SQL_TYPES = {
 }
 
 DURATION_PATTERN = r"^(\d+)\s+(second|minute|hour|day|week)s?$"
+LONGEST = timedelta(days=36_500)  # a longer one would leave the calendar
 _DURATION = re.compile(DURATION_PATTERN)
 
 
@@ -58,7 +59,10 @@ def parse_duration(text: Any) -> timedelta:
     match = _DURATION.match(text.strip()) if isinstance(text, str) else None
     if not match:
         raise ValueError(f"{text!r} is not a duration; write for example '90 days' or '6 hours'")
-    return timedelta(**{match[2] + "s": int(match[1])})
+    seconds = int(match[1]) * int(timedelta(**{match[2] + "s": 1}).total_seconds())
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"{text!r} is longer than {LONGEST.days} days")
+    return timedelta(seconds=seconds)
 
 
 def spell_duration(duration: timedelta) -> str:
