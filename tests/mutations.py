@@ -108,7 +108,7 @@ class Mutator:
         self.chance = random.Random(seed)
         self.expressions = list(expressions)
         self.names = list(names)
-        self.own = [token for text in expressions for token in TOKEN.findall(text)]
+        self.own: list[str] = [token for text in expressions for token in TOKEN.findall(text)]
         self.spans = [span for text in expressions for span in self._spans(TOKEN.findall(text))]
 
     def mutant(self) -> str:
@@ -116,7 +116,7 @@ class Mutator:
         text = self.chance.choice(self.expressions)
         for _ in range(self.chance.choice((1, 1, 1, 1, 1, 2, 2, 3))):
             change = self.chance.choices(self._CHANGES, self._WEIGHTS)[0]
-            text = change(self, text)
+            text = str(change(self, text))
         return text
 
     def _spans(self, tokens: Sequence[str]) -> list[str]:

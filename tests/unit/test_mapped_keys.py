@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.worlds import BEGINNING, DAY, Operation, Worlds, write_state
+from tests.stored_worlds import write_state
+from tests.worlds import BEGINNING, DAY, Operation, Worlds
 
 from tagline.catalog import load_catalog
 from tagline.compile import compile_tags

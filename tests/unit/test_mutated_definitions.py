@@ -26,7 +26,7 @@ from tagline.definitions.types import parse_duration
 from tagline.errors import DefinitionError, TaglineError
 from tagline.settings import PROJECT
 
-LOADS = int(os.environ.get("TAGLINE_TEST_LOADS", "40"))
+LOADS = int(os.environ.get("TAGLINE_TEST_LOADS", "25"))
 SEED = os.environ.get("TAGLINE_TEST_SEED", "1")
 PLACE = re.compile(r"^[^:\n]+:\d+: \S")
 VALUES: tuple[Any, ...] = (

@@ -19,7 +19,8 @@ import duckdb
 import pytest
 from sqlglot import exp
 from tests.mutations import Mutator
-from tests.worlds import Worlds, write_state
+from tests.stored_worlds import write_state
+from tests.worlds import Worlds
 
 from tagline.catalog import Catalog, load_catalog
 from tagline.compile import compile_tags
