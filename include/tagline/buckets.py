@@ -11,9 +11,11 @@ whose keys lie in several. Its rows are picked out of all files first.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +35,9 @@ from tagline.definitions import DataType
 from tagline.engines import Relation, identifier
 from tagline.errors import TaglineError
 from tagline.layout import BUCKET, LAID_OUT_IN, bucket_sql
+from tagline.previous import release_read
 from tagline.scratch import scratch_folder
+from tagline.storage import is_remote
 from tagline.subject_candidates import compute_others
 from tagline.subjects import CUSTOMER, SUBJECTS
 
@@ -54,7 +58,7 @@ class BucketPlan:
     `homes` and `keys`, where identity is mapped, files of each customer's bucket and of each
     key's customer. A `whole` plan has one bucket of all customers: some expression looks at other
     customers than its own. `others` are the candidates of other subjects, which customers' tags
-    read.
+    read; `previous` is the release that `previous(tag)` reads, as of `release_read`.
     """
 
     id: str
@@ -66,6 +70,7 @@ class BucketPlan:
     whole: bool = False
     homes: str | None = None
     keys: str | None = None
+    previous: dict[str, int | None] | None = None
     seconds: float = 0.0
 
 
@@ -118,7 +123,8 @@ def plan_buckets(
         snapshots=snapshots,
         changed=tuple(sorted(changed)),
         sql=_digest(compiled),
-        others=compute_others(deployment, run_id, as_of),
+        previous=release_read(catalog, deployment.registry, as_of),
+        others=compute_others(deployment, run_id, as_of, changed),
     )
     if apart and catalog.definition.identity == "mapped":
         plan = _with_homes(deployment, run_id, as_of, plan)
@@ -138,7 +144,7 @@ def compute_bucket(
     compiled = _ground(deployment, as_of, frozenset(plan.changed))
     _require_same(plan, compiled)
     path = candidate_file(deployment, run_id, f"bucket-{bucket}")
-    with scratch_folder(deployment.settings, f"bucket-{bucket}") as scratch:
+    with _folder(deployment, run_id, f"bucket-{bucket}") as scratch:
         relations = _Inputs(deployment, plan, compiled, as_of, bucket, scratch).relations()
         rows = deployment.tag_engine.write(compiled.sql, relations, path)
     made = Bucket(plan.id, bucket, path, rows, round(time.perf_counter() - started, 3))
@@ -172,8 +178,27 @@ def join_buckets(
     relations = released_before(deployment, compiled, as_of)
     relations["ground"] = Relation(files, ground.columns)
     rows = deployment.tag_engine.write(compiled.sql, relations, path)
-    columns = compiled.columns
-    return save_computed(deployment, run_id, as_of, path, rows, columns, plan.others, started)
+    columns, before = compiled.columns, plan.previous
+    return save_computed(deployment, run_id, path, rows, columns, plan.others, before, started)
+
+
+@contextmanager
+def _folder(deployment: Deployment, run_id: str, name: str) -> Iterator[Path]:
+    """An empty folder for the block, where whatever computes the tags can read.
+
+    The machines of a cluster see the lake, not this machine's home.
+    """
+    here = deployment.tag_engine is deployment.engine
+    if here or is_remote(deployment.lake.location):
+        with scratch_folder(deployment.settings, name) as folder:
+            yield folder
+        return
+    folder = Path(candidate_file(deployment, run_id, name)).with_suffix("")
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -81,18 +81,20 @@ def commit(
 def lay_out(deployment: Deployment, table: str) -> bool:
     """Write a clean table anew if it lies in another number of buckets than the settings name.
 
-    Its rows stay what they are, but for their bucket. One commit exchanges the files: a kill
-    leaves all as it was. The caller holds the lock of the table's cleaning. Says whether the
-    table was written anew; its files of before are not removed, since readers may be at them.
+    Its rows stay what they are, but for their bucket; columns that are no longer declared are
+    kept. One commit exchanges the files: a kill leaves all as it was. The caller holds the lock
+    of the table's cleaning. Says whether the table was written anew; its files of before are not
+    removed, since readers may be at them.
     """
     lake, buckets = deployment.lake, deployment.settings.customer_buckets
     name, definition = f"clean.{table}", deployment.catalog.tables[table]
     if lake.property_of(name, LAID_OUT_IN, "1") == str(buckets) or not lake.exists(name):
         return False
-    stored = lake.relation(name, row_columns(definition))
+    stored = lake.relation(name, {})
     bucket = row_bucket_sql(definition, buckets)
     files = []
-    for number in range(buckets if definition.customer and stored.files else 1):
+    count = buckets if definition.customer else 1
+    for number in range(count if stored.files else 0):
         path = lake.new_file(name)
         rows = deployment.engine.write(
             f"SELECT * FROM (SELECT * REPLACE ({bucket} AS {BUCKET}) FROM stored) AS r "

@@ -15,7 +15,7 @@ from tagline.compile.previous import previous_table
 from tagline.definitions import DataType, ModelDefinition
 from tagline.deployment import Deployment
 from tagline.engines import Relation
-from tagline.previous import previous_relation, previous_release, reads_previous
+from tagline.previous import previous_relation, release_read
 from tagline.storage import below
 from tagline.subjects import CUSTOMER, SUBJECTS
 
@@ -50,11 +50,13 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
 
         return compute_by_bucket(deployment, run_id, as_of, at)
     remember_tags(deployment, at)
-    compiled = compile_tags(deployment.catalog, as_of, changed=changed_tables(deployment))
+    before = release_read(deployment.catalog, deployment.registry, as_of)
+    changed = changed_tables(deployment)
+    compiled = compile_tags(deployment.catalog, as_of, changed=changed)
     path = candidate_file(deployment, run_id, "computed")
     rows = deployment.tag_engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
-    others = compute_others(deployment, run_id, as_of)
-    return save_computed(deployment, run_id, as_of, path, rows, compiled.columns, others, started)
+    others = compute_others(deployment, run_id, as_of, changed)
+    return save_computed(deployment, run_id, path, rows, compiled.columns, others, before, started)
 
 
 def remember_tags(deployment: Deployment, at: datetime) -> None:
@@ -72,20 +74,18 @@ def remember_tags(deployment: Deployment, at: datetime) -> None:
 def save_computed(
     deployment: Deployment,
     run_id: str,
-    as_of: datetime,
     path: str,
     rows: int,
     columns: Mapping[str, DataType],
     others: dict[str, dict[str, Any]],
+    before: dict[str, int | None] | None,
     started: float,
 ) -> ComputeReport:
     """Keep what compute made, for the stages after it.
 
     `path`, `rows` and `columns` are the customers' candidate, `others` those of other subjects;
-    `started` is of time.perf_counter.
+    `before` is of `release_read`, `started` of time.perf_counter.
     """
-    before = previous_release(deployment.registry, as_of)
-    has_order = reads_previous(deployment.catalog)
     report = ComputeReport(
         path=path,
         rows=rows,
@@ -93,7 +93,7 @@ def save_computed(
         unavailable=dict(deployment.catalog.unavailable),
         seconds=round(time.perf_counter() - started, 3),
         subjects=others,
-        previous={"release": before.id if before else None} if has_order else None,
+        previous=before,
     )
     deployment.registry.save_stage(run_id, "compute", report.as_json(), report.seconds)
     return report

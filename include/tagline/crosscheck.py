@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter, ValidationError
+
 from tagline.definitions import (
     AnyTag,
     BusinessDefinition,
@@ -20,10 +22,15 @@ from tagline.definitions import (
 from tagline.definitions.files import DefinitionFile, Location
 from tagline.definitions.source import FileTable
 from tagline.definitions.table import CANONICAL
+from tagline.definitions.types import Slug
 from tagline.errors import ExpressionError, Fault, did_you_mean
 from tagline.expressions import Scope, parse_condition
 from tagline.meaning import literal_fits
 from tagline.sqlfiles import SqlFile, unknown_tables
+from tagline.subjects import SUBJECTS
+
+_SLUG: TypeAdapter[str] = TypeAdapter(Slug)
+OF_EVERY_ROW = frozenset({"as_of", *(subject.key for subject in SUBJECTS.values())})
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,22 @@ class Names:
         return frozenset(getattr(self, kind)) | {
             name for broken, name in self.broken if broken == kind
         }
+
+
+def check_file_name(path: str, kind: str, name: str) -> list[Fault]:
+    """A file is named as what it defines: a slug, and of a tag no column of every released row."""
+    try:
+        _SLUG.validate_python(name)
+    except ValidationError:
+        said = (
+            f"{name!r} is no name for a {kind}; name the file with lower-case letters, digits "
+            "and single underscores between them, at most 60, such as order_count_90d.yaml"
+        )
+        return [Fault(path, 1, said)]
+    if kind == "tag" and name in OF_EVERY_ROW:
+        said = f"{name!r} is a column of the released table beside the tags; rename the file"
+        return [Fault(path, 1, said)]
+    return []
 
 
 def _unknown(

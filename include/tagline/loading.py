@@ -12,6 +12,7 @@ from tagline.catalog import Catalog, Tag
 from tagline.crosscheck import (
     Names,
     check_business,
+    check_file_name,
     check_model,
     check_source,
     check_standards,
@@ -128,6 +129,7 @@ class _Project:
         self, tags: _Tags, path: Path, theme: str, definition: ThemeDefinition | None
     ) -> None:
         name, slug = path.relative_to(self.root).as_posix(), path.stem
+        self.faults += check_file_name(name, "tag", slug)
         parts = path.relative_to(self.root / "tags").parts
         if len(parts) != 3:
             message = "a tag lies in tags/<theme>/<dimension>/<tag>.yaml"
@@ -169,11 +171,13 @@ def load(root: Path, business: str) -> Catalog:
     )
     for (kind, name), file in project.files.items():
         if kind == "tables" and name in tables:
+            project.faults += check_file_name(file.name, "table", name)
             project.faults += check_table(file, name, tables[name], names)
             project.faults += check_subject_table(file, name, tables[name])
         elif kind == "sources" and name in project.sources:
             project.faults += check_source(file, name, project.sources[name], names)
         elif kind == "models" and name in project.models:
+            project.faults += check_file_name(file.name, "model", name)
             project.faults += check_model(file, project.models[name], names)
             subjects = {slug: _subject(project, slug) for slug in tags.places}
             project.faults += check_model_subject(file, project.models[name], subjects)

@@ -13,7 +13,6 @@ from tagline.serve.released import file_columns
 
 if TYPE_CHECKING:
     from tagline.registry import Registry
-    from tagline.registry.schema import Release
 
 
 def reads_previous(catalog: Catalog) -> bool:
@@ -21,14 +20,18 @@ def reads_previous(catalog: Catalog) -> bool:
     return any(tag.meaning.previous for tag in catalog.tags.values())
 
 
-def previous_release(registry: Registry, as_of: datetime) -> Release | None:
-    """The newest active release of an earlier as_of."""
-    earlier = [each for each in registry.releases() if each.status == "active"]
-    return max(
-        (each for each in earlier if each.as_of < as_of),
-        key=lambda each: each.as_of,
-        default=None,
-    )
+def release_read(
+    catalog: Catalog, registry: Registry, as_of: datetime
+) -> dict[str, int | None] | None:
+    """The release before as_of as compute keeps it, {"release": id}; None where no tag reads it.
+
+    It is asked before the values are read. If another one takes its place in between, the day is
+    listed as outdated, which costs a run at most.
+    """
+    if not reads_previous(catalog):
+        return None
+    before = registry.release_before(as_of)
+    return {"release": before.id if before else None}
 
 
 def previous_relation(
@@ -38,7 +41,7 @@ def previous_relation(
 
     A tag that the release did not have, or had with another type, is null in every row.
     """
-    release = previous_release(registry, as_of)
+    release = registry.release_before(as_of)
     files = tuple(release.files.get(subject, ())) if release else ()
     held = file_columns(files[0]) if files else {}
     other = {name for name, kind in columns.items() if held.get(name, kind) != kind}

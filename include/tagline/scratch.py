@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tagline.settings import Settings
@@ -46,9 +46,14 @@ def _made(root: Path, name: str) -> tuple[Path, int]:
             lock = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:  # swept before it was locked
             continue
-        with suppress(OSError):
+        swept = False
+        try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        if folder.exists():
+        except BlockingIOError:  # another process has it to remove it
+            swept = True
+        except OSError:  # the file system knows no locks
+            pass
+        if folder.exists() and not swept:
             return folder, lock
         os.close(lock)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tagline.compile import compile_tags
-from tagline.compute import candidate_file, changed_tables, relations
+from tagline.compute import candidate_file, relations
 from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 if TYPE_CHECKING:
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 
 def compute_others(
-    deployment: Deployment, run_id: str, as_of: datetime
+    deployment: Deployment, run_id: str, as_of: datetime, changed: frozenset[str]
 ) -> dict[str, dict[str, Any]]:
-    """Write the candidate of every subject but customers; its path and rows by subject."""
+    """Write the candidate of every subject but customers; its path and rows by subject.
+
+    `changed` are the tables that have superseded versions.
+    """
     made = {}
     for subject in deployment.catalog.subjects:
         if subject is CUSTOMER:
             continue
-        changed = changed_tables(deployment)
         compiled = compile_tags(deployment.catalog, as_of, changed=changed, subject=subject)
         path = candidate_file(deployment, run_id, f"computed-{subject.table}")
         rows = deployment.tag_engine.write(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -19,7 +20,10 @@ import yaml
 from tests.conftest import drop_databases
 from tests.fleet.expected import fleet
 
+from tagline.engines import Relation
+from tagline.engines.duckdb import DuckDBEngine
 from tagline.errors import TaglineError
+from tagline.lake import Lake
 from tagline.layout import BUCKET, LAID_OUT_IN
 from tagline.settings import PROJECT, Settings
 
@@ -252,8 +256,6 @@ def test_what_does_not_fit_together_is_refused(shop: Shop) -> None:
 def test_a_kill_while_a_table_is_laid_out_leaves_it_as_it_was(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tagline.lake import Lake
-
     shop.lying_in(3)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Lake, "follow", killed)
@@ -283,6 +285,39 @@ def test_a_customer_is_in_one_bucket_even_where_files_were_written_together(shop
     made = [compute_bucket(deployment, run_id, AFTER, AT, bucket).rows for bucket in (0, 1)]
     assert min(made) > 0
     assert sum(made) == rows
+
+
+@pytest.mark.parametrize("shop", ["fleet"], indirect=True, scope="module")
+def test_what_computes_tags_elsewhere_is_given_files_of_the_lake_alone(shop: Shop) -> None:
+    lake, seen = shop.lying_in(3).lake.location, set[str]()
+
+    class Elsewhere(DuckDBEngine):
+        def write(self, sql: str, relations: Mapping[str, Relation], path: str) -> int:
+            seen.update(file for relation in relations.values() for file in relation.files)
+            return super().write(sql, relations, path)
+
+    deployment = shop.opened(3)
+    vars(deployment)["tag_engine"] = Elsewhere("1GB", 1, str(shop.settings.home_path / "spill"))
+    shop.computed(deployment, shop.days[0])
+    assert len(seen) > 3
+    assert [file for file in seen if not file.startswith(f"{lake}/")] == []
+    assert not list(Path(lake).rglob("bucket-*/"))
+
+
+@pytest.mark.parametrize("shop", ["fleet"], indirect=True, scope="module")
+def test_which_tables_have_superseded_versions_is_asked_once_for_all_subjects(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment, asked, relation = shop.lying_in(1), Counter[str](), Lake.relation
+
+    def count_asked(self: Lake, table: str, *given: Any, **more: Any) -> Relation:
+        asked[table] += 1
+        return relation(self, table, *given, **more)
+
+    monkeypatch.setattr(Lake, "relation", count_asked)
+    shop.computed(deployment, shop.days[0])
+    superseded = [times for table, times in asked.items() if table.endswith("__superseded")]
+    assert min(superseded) == 1
 
 
 def killed(*_given: object) -> None:

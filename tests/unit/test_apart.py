@@ -43,6 +43,8 @@ TOGETHER = (
     "SELECT customer_key FROM orders WHERE amount > (SELECT avg(amount) FROM orders)",
     "SELECT customer_key FROM orders WHERE order_id IN (SELECT order_id FROM order_lines)",
     "SELECT customer_key FROM orders LIMIT 5",
+    "SELECT customer_key FROM orders UNION ALL SELECT customer_key FROM order_lines LIMIT 5",
+    "SELECT customer_key FROM ((SELECT customer_key FROM orders) LIMIT 5) AS o",
     "SELECT customer_key, m FROM orders CROSS JOIN (SELECT avg(amount) AS m FROM orders) AS a",
     "WITH a AS (SELECT avg(amount) AS m FROM orders) SELECT customer_key FROM orders CROSS JOIN a",
     "WITH RECURSIVE a AS (SELECT customer_key, 1 AS n FROM orders UNION ALL "

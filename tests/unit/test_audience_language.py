@@ -230,6 +230,10 @@ def test_audiences_that_grow_by_naming_each_other_are_bounded() -> None:
     with pytest.raises(ExpressionError, match="nested more than"):
         parse_condition("audience('a39')", Scope({"member": DataType.BOOLEAN}, audiences=deep))
     assert names_in("audience('a9')", deep) == {"member"}
+    wide = {"a0": "member"}
+    wide |= {f"a{n}": f"audience('a{n - 1}') or audience('a{n - 1}')" for n in range(1, 25)}
+    with pytest.raises(ExpressionError, match="at most 20000 characters"):
+        parse_condition("audience('a24')", Scope({"member": DataType.BOOLEAN}, audiences=wide))
 
 
 def test_a_tag_that_the_release_lacks_is_explained(catalog: Catalog, release: Release) -> None:

@@ -322,6 +322,44 @@ def test_a_file_that_is_no_definition_is_a_fault_not_a_crash(
         path.unlink()
 
 
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("tags/activity/recency/Tenure_days.yaml", "'Tenure_days' is no name for a tag"),
+        ("tags/activity/recency/tenure_days__case.yaml", "no name for a tag.*single underscores"),
+        ("tags/activity/recency/as_of.yaml", "'as_of' is a column of the released table"),
+        ("tags/activity/recency/customer_id.yaml", "'customer_id' is a column of the released"),
+        ("tables/Order Lines.yaml", "'Order Lines' is no name for a table"),
+        ("models/lapse-risk.yaml", "'lapse-risk' is no name for a model"),
+    ],
+)
+def test_a_file_is_named_as_what_it_defines_may_be(project: Path, file: str, said: str) -> None:
+    path = project / file
+    like = {"tags": "tags/activity/recency/tenure_days.yaml", "tables": "tables/orders.yaml"}
+    shutil.copy(project / like.get(path.parts[-2], like["tags"]), path)
+    if path.parent.name == "models":
+        shutil.copy(project / "models/lapse_risk.yaml", path)
+    try:
+        assert any(
+            f"{file}:1: " in fault and re.search(said, fault) for fault in faults_of(project)
+        )
+    finally:
+        path.unlink()
+
+
+def test_faults_of_a_lists_items_do_not_make_it_too_short(project: Path) -> None:
+    path = project / "tags/activity/status/is_dormant.yaml"
+    original = path.read_text("utf-8")
+    try:
+        path.write_text(re.sub("(?m)^    because: .*$", "    because: x", original), "utf-8")
+        faults = faults_of(project)
+        assert len(faults) > 1 and all("because" in fault for fault in faults), faults
+        path.write_text(re.sub("(?s)cases:.*otherwise", "cases: []\notherwise", original), "utf-8")
+        assert any("cases: at least 1 is needed" in fault for fault in faults_of(project))
+    finally:
+        path.write_text(original, "utf-8")
+
+
 def test_an_unknown_business_suggests_the_closest(project: Path) -> None:
     with pytest.raises(TaglineError, match=r"unknown business 'grocr'. Did you mean 'grocer'\?"):
         load_catalog(project, "grocr")

@@ -12,8 +12,10 @@ from tests.till import FIRST, SALES, TAGS, Shop, by_hand, define, sell
 
 from tagline.catalog import load_catalog
 from tagline.compile import compile_tags
+from tagline.compute import compute
 from tagline.deployment import open_deployment
 from tagline.engines import open_engine
+from tagline.engines.duckdb import DuckDBEngine
 from tagline.errors import DefinitionError
 from tagline.examples import run_examples
 from tagline.outdated import outdated
@@ -74,6 +76,26 @@ def test_a_day_reads_the_newest_active_release_before_it(shop: Shop) -> None:
     assert shop.read(shop.run(4)) == third
     assert [(each.previous, each.tables) for each in outdated(shop.deployment)] == []
     assert fourth not in {each.id for each in shop.deployment.registry.releases()[:1]}
+
+
+def test_a_run_names_the_release_that_its_values_are_of(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [shop.run(day) for day in range(2)]
+    deployment, as_of, write = shop.deployment, FIRST + timedelta(days=2), DuckDBEngine.write
+
+    def write_late(*given: Any) -> int:
+        live = deployment.registry.live()
+        if live is not None and live.id == made[1]:
+            rollback(deployment, "a test", "tester", shop.clock)
+        return write(*given)
+
+    monkeypatch.setattr(DuckDBEngine, "write", write_late)
+    deployment.registry.start_run("late", as_of, shop.clock)
+    report = compute(deployment, "late", as_of, shop.clock)
+    live = deployment.registry.live()
+    assert live is not None
+    assert (live.id, report.previous) == (made[0], {"release": made[1]})
 
 
 def test_a_value_of_another_type_is_no_value(shop: Shop) -> None:

@@ -59,7 +59,6 @@ def reached(*conditions: str) -> list[int]:
         (["grade = 'A' and grade = 'B'"], [1]),
         (["not (grade = 'A')", "grade <> 'A' and is_new"], [0, 2]),
         (["since >= '2017-01-01'", "since = '2018-02-01'"], [0, 2]),
-        (["since >= '2017-01-01'", "since > '20160101'"], [0, 1, 2]),  # engines differ on it
         (["whole between 1 and 3", "1 + 1 = whole"], [0, 1, 2]),
         (["whole > other and other > whole"], [1]),
         (["whole > other or other > whole", "whole = other", "whole <> other"], [0, 1, 3]),
@@ -84,6 +83,11 @@ def test_conditions_over_too_many_values_are_taken_as_reachable_unless_two_of_th
     many = " or ".join(f"whole + {n} = other + {n}" for n in range(20))
     assert MOST_ASSIGNMENTS < 3**20
     assert reached(many, "is_new", "is_new and whole > 1") == [0, 1, 3]
+
+
+def test_a_long_list_is_no_deeper_than_a_short_one() -> None:
+    listed = ",".join(map(str, range(1000)))
+    assert reached(f"whole in ({listed})", "whole = 999", "whole = 1000") == [0, 2, 3]
 
 
 # Random rules against the engine

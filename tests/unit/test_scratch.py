@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tagline.scratch import scratch_folder
+import pytest
+
+from tagline.scratch import held_folder, scratch_folder
 from tagline.settings import Settings
 
 HOLD = """
@@ -36,3 +40,22 @@ def test_a_folder_is_swept_once_its_process_was_killed_and_not_before(tmp_path: 
     with scratch_folder(Settings(home=tmp_path), "next"):
         assert not held.exists()
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_folder_that_another_process_is_about_to_remove_is_not_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[tuple[str, int]] = []
+    opening = os.open
+
+    def open_late(path: Path, flags: int) -> int:
+        if not swept:  # the sweeper was at the new folder between its making and its lock
+            swept.append((str(path), opening(path, flags)))
+            fcntl.flock(swept[0][1], fcntl.LOCK_EX)
+        return opening(path, flags)
+
+    monkeypatch.setattr(os, "open", open_late)
+    with held_folder(tmp_path, "rows") as folder:
+        assert str(folder) != swept[0][0]
+        assert folder.is_dir()
+    os.close(swept[0][1])

@@ -47,7 +47,7 @@ def plan(
         raise WrongUsage("choose one of --ids and --export")
     with (
         deployment(context) as opened,
-        planned(opened, optional_instant(opened.catalog, as_of)) as (found),
+        planned(opened, optional_instant(opened.catalog, as_of)) as found,
     ):
         if ids is not None:
             listed = found.ids(ids)

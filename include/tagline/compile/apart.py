@@ -8,6 +8,8 @@ from sqlglot import exp
 
 from tagline.catalog import Catalog
 
+_CUT = ("limit", "offset", "sample")  # rows of one customer may push out those of another
+
 
 def keeps_customers_apart(catalog: Catalog, table: str) -> bool:
     """Whether each row of a derived table is made of rows of one customer, and says of whom.
@@ -37,6 +39,8 @@ class _Steps:
         """Whether a query keeps customers apart, and returns the key if it reads their rows."""
         if query.args.get("with_") and query.args["with_"].args.get("recursive"):
             return False
+        if any(query.args.get(part) for part in _CUT) and self._of_customers(query):
+            return False
         for cte in _ctes(query):
             if not self.apart(cte.this):
                 return False
@@ -64,8 +68,6 @@ class _Steps:
             return False
         if not any(self._of_customers(each) for each in sources):
             return True
-        if any(select.args.get(part) for part in ("limit", "offset", "sample")):
-            return False
         shown = select.is_star or self._has_key(select.selects)
         return shown and self._joins_by_key(sources, joins) and self._groups_by_key(select)
 

@@ -96,8 +96,9 @@ def _same_on_every_engine(node: exp.Expr) -> exp.Expr:
     """Avoids what differs between engines or from run to run.
 
     Day differences are of dates. Sums of numbers are exact to six decimals, since a sum of
-    floating-point values depends on the order in which threads meet them. The value of an
-    arg_max or arg_min among ties is the greatest or least of them.
+    floating-point values depends on the order in which threads meet them; standard deviations
+    and interpolated quantiles are rounded so. The value of an arg_max
+    or arg_min among ties is the greatest or least of them.
     """
     if isinstance(node, exp.DateDiff) and _unit(node) not in CLOCK_UNITS:
         node.set("this", exp.cast(node.this, "DATE"))
@@ -115,7 +116,7 @@ def _same_on_every_engine(node: exp.Expr) -> exp.Expr:
         return exp.Paren(
             this=exp.Div(this=exp.cast(_exact_sum(node.this), "DOUBLE"), expression=count)
         )
-    elif isinstance(node, exp.Stddev | exp.StddevSamp | exp.StddevPop):
+    elif isinstance(node, exp.Stddev | exp.StddevSamp | exp.StddevPop | exp.PercentileCont):
         return exp.Round(this=node.copy(), decimals=exp.Literal.number(6))
     elif isinstance(node, exp.ArgMax | exp.ArgMin):
         order = exp.Anonymous(this="row", expressions=[node.expression, node.this.copy()])

@@ -92,7 +92,16 @@ def parse(file: DefinitionFile, shape: Any) -> Any:
     try:
         return TypeAdapter(shape).validate_python(file.data)
     except ValidationError as error:
-        raise DefinitionError(_fault(file, shape, detail) for detail in error.errors()) from error
+        details = [each for each in error.errors() if not _follows(each, error.errors())]
+        raise DefinitionError(_fault(file, shape, detail) for detail in details) from error
+
+
+def _follows(detail: ErrorDetails, others: list[ErrorDetails]) -> bool:
+    """Whether a list is only too short because its items have faults, which are told."""
+    place = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        other["loc"][: len(place)] == place and len(other["loc"]) > len(place) for other in others
+    )
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -153,6 +162,8 @@ def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
         if detail["loc"][-1] == "[key]":
             return file.fault(location, f"unknown key {given!r}.{close}")
         return file.fault(location, f"{where}: unknown value {given!r}.{close}")
+    if kind == "too_short":
+        return file.fault(location, f"{where}: at least {context['min_length']} is needed")
     if kind == "value_error":
         return file.fault(location, f"{where}: {message}")
     shown = repr(given)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from functools import reduce
+from itertools import accumulate
 from operator import or_
 from typing import Any
 
@@ -88,6 +88,8 @@ class Assignments:
         self.groups: dict[str, _Group] = {}  # by value
         self.required: set[str] = set()  # values that are never null
         self._masks: dict[str, list[int]] | None = None
+        self._places: dict[int, dict[Any, int]] = {}  # of each group, once all is noted
+        self._sums: dict[str, list[int]] = {}
         self._all = 0
 
     # Which values there are
@@ -153,11 +155,6 @@ class Assignments:
         literals = [side for side in sides if _is_literal(side)]
         if any(_constant(side) is None for side in literals if not isinstance(side, exp.Null)):
             return None
-        texts = [side for side in literals if isinstance(_constant(side), str)]
-        if texts and not all(map(_is_ordered_text, texts)):
-            other = next((side for side in sides if side not in texts), None)
-            if other is None or self.types.get(_name(other)) is not DataType.TEXT:
-                return None  # perhaps a day, whose order is not that of the letters
         return sides
 
     # What holds where
@@ -215,11 +212,30 @@ class Assignments:
             ordered = holds((one > other) - (one < other), 0)
             everywhere = self._everywhere()
             return Truth(everywhere, 0) if ordered else Truth(0, everywhere)
-        places = group.positions()
+        places = self._places.get(id(group))
+        if places is None:
+            places = self._places[id(group)] = group.positions()
+        if _constant(right) is not None:  # one place on the left is quicker than many
+
+            def turned(second: int, first: int) -> bool:
+                return holds(first, second)
+
+            return self._orders(turned, right, left, places)
+        return self._orders(holds, left, right, places)
+
+    def _orders(
+        self,
+        holds: Callable[[int, int], bool],
+        left: exp.Expr,
+        right: exp.Expr,
+        places: Mapping[Any, int],
+    ) -> Truth:
         true = false = 0
-        for first, where in self._at(left, places).items():
-            for second, there in self._at(right, places).items():
-                if holds(first, second):
+        sums = self._up_to(right)
+        for place, where in self._at(left, places).items():
+            below, up_to = sums[place], sums[place + 1]
+            for order, there in ((-1, below), (0, up_to ^ below), (1, sums[-1] ^ up_to)):
+                if holds(0, order):
                     true |= where & there
                 else:
                     false |= where & there
@@ -241,6 +257,13 @@ class Assignments:
         self._everywhere()
         assert self._masks is not None
         return self._masks[_name(node)]
+
+    def _up_to(self, node: exp.Expr) -> list[int]:
+        """The assignments in which a value is below each of its places, and at any of them."""
+        name = _name(node)
+        if name not in self._sums:
+            self._sums[name] = list(accumulate(self._known(node), or_, initial=0))
+        return self._sums[name]
 
     def _everywhere(self) -> int:
         """All assignments; numbers them when first asked."""
@@ -287,15 +310,6 @@ def _constant(node: exp.Expr) -> Any:
     if len(number.normalize().as_tuple().digits) > MOST_DIGITS:
         return None
     return -number if negative else number
-
-
-def _is_ordered_text(node: exp.Expr) -> bool:
-    """Whether a text has the order of its letters, also where it stands for a day."""
-    text = str(node.this)
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return True
 
 
 def _name(node: exp.Expr) -> str:

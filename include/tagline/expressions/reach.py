@@ -88,10 +88,19 @@ def _plain(tree: exp.Expr) -> exp.Expr:
                 exp.EQ(this=node.this.copy(), expression=option.copy())
                 for option in node.expressions
             ]
-            return reduce(lambda left, right: exp.Or(this=left, expression=right), each)
+            return _either(each)
         return node
 
     return _upwards(tree.copy(), simpler)
+
+
+def _either(conditions: list[exp.Expr]) -> exp.Expr:
+    """One of these holds; a long list is no deeper than a balanced tree of them."""
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    left, right = _either(conditions[:middle]), _either(conditions[middle:])
+    return exp.Or(this=left, expression=right)
 
 
 def _upwards(node: exp.Expr, change: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:

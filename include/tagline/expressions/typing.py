@@ -301,7 +301,9 @@ class Typer:
         kinds = self.type_of(left), self.type_of(right)
         if _joined(*kinds, left, right) is False:
             shown = " with ".join(kind.value for kind in kinds if kind)
-            raise ExpressionError(f"{_sql(node)} compares {shown}")
+            is_day = T in kinds and any(kind in known.MOMENT for kind in kinds)
+            hint = "; a day is written '2026-01-31'" if is_day else ""
+            raise ExpressionError(f"{_sql(node)} compares {shown}{hint}")
 
     def _same(self, node: exp.Expr, branches: Iterable[exp.Expr]) -> DataType | None:
         result: DataType | None = None
@@ -361,10 +363,9 @@ def _is_written_out(node: exp.Expr) -> bool:
 
 def _is_date(text: str) -> bool:
     try:
-        date.fromisoformat(text)
+        return date.fromisoformat(text).isoformat() == text  # Python reads more forms than engines
     except ValueError:
         return False
-    return True
 
 
 def _arguments(node: exp.Expr) -> list[exp.Expr | None]:

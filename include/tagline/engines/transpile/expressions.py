@@ -307,6 +307,8 @@ class Expressions:
     def _in(self, node: exp.In) -> Typed:
         query = node.args.get("query")
         if query is not None:
+            if not _is_filter(node):  # elsewhere Spark says false where it is unknown
+                raise NotOnSpark("in (select …) outside of where", "Write exists (select …)")
             inner, columns = self.place.subquery(query)
             value = self.value(node.this)
             common((value, Typed(exp.null(), next(iter(columns.values())))), "in")
@@ -427,6 +429,18 @@ class Expressions:
             found = [_as_moment(each, moment) for each in found]
         common(found, what)
         return found
+
+
+def _is_filter(node: exp.Expr) -> bool:
+    """Whether a condition, or its opposite, is one of those that all must hold in a WHERE."""
+    parent = node.parent
+    while isinstance(parent, exp.Paren):
+        parent = parent.parent
+    if isinstance(parent, exp.Not):
+        parent = parent.parent
+    while isinstance(parent, exp.And | exp.Paren):
+        parent = parent.parent
+    return isinstance(parent, exp.Where) and not isinstance(parent.parent, exp.Filter)
 
 
 def _as_moment(value: Typed, kind: Kind) -> Typed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from sqlglot import exp
 from sqlglot.transforms import eliminate_qualify
@@ -226,8 +227,8 @@ class _Select:
                 continue
             value = node.this if isinstance(node, exp.Alias) else node
             name = node.alias_or_name or value.sql(dialect="duckdb")
-            if name in columns:
-                raise NotOnSpark(f"two columns named {name!r}", "Give them different names")
+            if name in columns:  # as DuckDB names them
+                name = next(made for n in count(1) if (made := f"{name}_{n}") not in columns)
             found = listed.value(value)
             columns[name] = found.kind
             rows.made[name.lower()] = found
