@@ -14,10 +14,11 @@ import hashlib
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ from tagline.compute import (
     superseded_columns,
 )
 from tagline.definitions import DataType
+from tagline.derived import DerivedTables
 from tagline.engines import Relation, identifier
 from tagline.errors import TaglineError
 from tagline.layout import BUCKET, LAID_OUT_IN, bucket_sql
@@ -58,7 +60,8 @@ class BucketPlan:
     `homes` and `keys`, where identity is mapped, files of each customer's bucket and of each
     key's customer. A `whole` plan has one bucket of all customers: some expression looks at other
     customers than its own. `others` are the candidates of other subjects, which customers' tags
-    read; `previous` is the release that `previous(tag)` reads, as of `release_read`.
+    read; `previous` is the release that `previous(tag)` reads, as of `release_read`. `materialised`
+    are derived tables that each bucket would make of all customers' rows: they are made once.
     """
 
     id: str
@@ -71,6 +74,7 @@ class BucketPlan:
     homes: str | None = None
     keys: str | None = None
     previous: dict[str, int | None] | None = None
+    materialised: tuple[str, ...] = ()
     seconds: float = 0.0
 
 
@@ -126,6 +130,7 @@ def plan_buckets(
         previous=release_read(catalog, deployment.registry, as_of),
         others=compute_others(deployment, run_id, as_of, changed),
     )
+    plan = _with_derived(deployment, as_of, plan, compiled)
     if apart and catalog.definition.identity == "mapped":
         plan = _with_homes(deployment, run_id, as_of, plan)
     plan = replace(plan, seconds=round(time.perf_counter() - started, 3))
@@ -141,7 +146,7 @@ def compute_bucket(
     """Write the extractions and statistics of one bucket's customers, as the run's plan says."""
     started = time.perf_counter()
     plan = _plan(deployment, run_id)
-    compiled = _ground(deployment, as_of, frozenset(plan.changed))
+    compiled = _ground(deployment, as_of, frozenset(plan.changed), plan.materialised)
     _require_same(plan, compiled)
     path = candidate_file(deployment, run_id, f"bucket-{bucket}")
     with _folder(deployment, run_id, f"bucket-{bucket}") as scratch:
@@ -163,7 +168,7 @@ def join_buckets(
     """Write the candidate from all buckets of the plan, with the ranks and rules over them."""
     started = time.perf_counter()
     plan = _plan(deployment, run_id)
-    ground = _ground(deployment, as_of, frozenset(plan.changed))
+    ground = _ground(deployment, as_of, frozenset(plan.changed), plan.materialised)
     _require_same(plan, ground)
     done = deployment.registry.stage(run_id, STAGE)["done"]
     missing = [str(bucket) for bucket in plan.buckets if str(bucket) not in done]
@@ -227,6 +232,11 @@ class _Inputs:
             types = {column: kind for tag in tags for column, kind in tag.columns.items()}
             types[subject.key] = DataType.TEXT
             found[subject.table + _TAGS] = Relation((other["path"],), types)
+        derived = _derived(self.deployment, self.as_of, self.plan)
+        for name, columns in self.compiled.materialised.items():
+            path = derived.file(name, make=True)  # made again if it has been swept since
+            assert path is not None
+            found[name] = Relation((path,), column_types(self.deployment.catalog, name, columns))
         return found
 
     def _stored(self, name: str, types: Mapping[str, DataType]) -> Relation:
@@ -286,6 +296,36 @@ class _Inputs:
         return Relation((path,) if rows else (), stored.columns)
 
 
+def _derived(deployment: Deployment, as_of: datetime, plan: BucketPlan) -> DerivedTables:
+    """The derived tables made from the planned state of the tables."""
+    return DerivedTables(deployment, as_of, frozenset(plan.changed), snapshots=plan.snapshots)
+
+
+def _with_derived(
+    deployment: Deployment, as_of: datetime, plan: BucketPlan, compiled: Compiled
+) -> BucketPlan:
+    """The plan with a file of each derived table that a bucket reads of all customers.
+
+    A table that keeps customers apart is made in each bucket, of the bucket's rows alone.
+    """
+    tables = deployment.catalog.tables
+    wanted = [
+        name
+        for name in compiled.derived
+        if any(
+            tables[source].customer is not None and source not in compiled.by_customer
+            for source in deployment.catalog.derived[name].tables
+        )
+    ]
+    if not wanted:
+        return plan
+    changed = frozenset(plan.changed)
+    ground, files = _derived(deployment, as_of, plan).compiled(
+        partial(_ground, deployment, as_of, changed), make=True, of=wanted
+    )
+    return replace(plan, materialised=tuple(files), sql=_digest(ground))
+
+
 def _with_homes(
     deployment: Deployment, run_id: str, as_of: datetime, plan: BucketPlan
 ) -> BucketPlan:
@@ -327,12 +367,17 @@ def _homes_sql(count: int) -> str:
     )
 
 
-def _ground(deployment: Deployment, as_of: datetime, changed: frozenset[str]) -> Compiled:
+def _ground(
+    deployment: Deployment,
+    as_of: datetime,
+    changed: frozenset[str],
+    materialised: Collection[str] = (),
+) -> Compiled:
     """The query of a bucket; tags of machines and the like are read from their own files."""
     catalog = deployment.catalog
     others = [subject for subject in catalog.subjects if subject is not CUSTOMER]
     given = {subject.name: subject.table + _TAGS for subject in others}
-    return compile_ground(catalog, as_of, given, changed)
+    return compile_ground(catalog, as_of, given, changed, materialised)
 
 
 def _digest(compiled: Compiled) -> str:
@@ -341,9 +386,8 @@ def _digest(compiled: Compiled) -> str:
 
 def _plan(deployment: Deployment, run_id: str) -> BucketPlan:
     kept = deployment.registry.stage(run_id, STAGE)["plan"]
-    return BucketPlan(
-        **{**kept, "buckets": tuple(kept["buckets"]), "changed": tuple(kept["changed"])}
-    )
+    lists = ("buckets", "changed", "materialised")
+    return BucketPlan(**{**kept, **{name: tuple(kept.get(name, ())) for name in lists}})
 
 
 def _require_same(plan: BucketPlan, compiled: Compiled) -> None:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tagline.catalog import Catalog
@@ -42,6 +43,7 @@ class ComputeReport:
 
 def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ComputeReport:
     """Write the candidate of as_of: every tag that needs no model, one row per customer."""
+    from tagline.derived import DerivedTables
     from tagline.subject_candidates import compute_others
 
     started = time.perf_counter()
@@ -52,9 +54,12 @@ def compute(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
     remember_tags(deployment, at)
     before = release_read(deployment.catalog, deployment.registry, as_of)
     changed = changed_tables(deployment)
-    compiled = compile_tags(deployment.catalog, as_of, changed=changed)
     path = candidate_file(deployment, run_id, "computed")
-    rows = deployment.tag_engine.write(compiled.sql, relations(deployment, compiled, as_of), path)
+    compiled, rows = DerivedTables(deployment, as_of, changed).answer(
+        partial(compile_tags, deployment.catalog, as_of, changed=changed),
+        partial(deployment.tag_engine.write, path=path),
+        make=True,
+    )
     others = compute_others(deployment, run_id, as_of, changed)
     return save_computed(deployment, run_id, path, rows, compiled.columns, others, before, started)
 
@@ -145,11 +150,15 @@ def feature_table(
     deployment: Deployment, as_of: datetime, slugs: Sequence[str], known_at: datetime | None = None
 ) -> pyarrow.Table:
     """customer_id and tags of every customer of the population as of an instant."""
-    compiled = compile_tags(
-        deployment.catalog, as_of, slugs, known_at, changed=changed_tables(deployment)
+    from tagline.derived import derived_tables
+
+    derived = derived_tables(deployment, as_of, known_at)
+
+    compiler = partial(
+        compile_tags, deployment.catalog, as_of, slugs, known_at, changed=derived.changed
     )
-    found = relations(deployment, compiled, as_of)
-    return deployment.tag_engine.fetch(compiled.sql, found).select(["customer_id", *slugs])
+    _, found = derived.answer(compiler, deployment.tag_engine.fetch, make=True)
+    return found.select(["customer_id", *slugs])
 
 
 def label_table(deployment: Deployment, model: ModelDefinition, as_of: datetime) -> pyarrow.Table:
@@ -169,8 +178,16 @@ def changed_tables(deployment: Deployment) -> frozenset[str]:
     )
 
 
-def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> dict[str, Relation]:
-    """The files of every relation that a compiled query reads."""
+def relations(
+    deployment: Deployment,
+    compiled: Compiled,
+    before: datetime,
+    derived: Mapping[str, str] | None = None,
+) -> dict[str, Relation]:
+    """The files of every relation that a compiled query reads.
+
+    `derived` gives the file of each derived table that it reads materialised.
+    """
     catalog = deployment.catalog
     found: dict[str, Relation] = {}
     for name, columns in compiled.tables.items():
@@ -180,14 +197,23 @@ def relations(deployment: Deployment, compiled: Compiled, before: datetime) -> d
         )
         if name in compiled.superseded:
             found[f"{name}__superseded"] = _superseded(deployment, catalog, name)
+    for name, columns in compiled.materialised.items():
+        path = (derived or {})[name]
+        found[name] = Relation((path,), column_types(catalog, name, columns))
     return found | released_before(deployment, compiled, before)
 
 
 def files_read(
-    deployment: Deployment, compiled: Compiled, before: datetime
+    deployment: Deployment,
+    compiled: Compiled,
+    before: datetime,
+    derived: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[int, int]]:
-    """Per stored table, how many of its files a query reads, and how many there are."""
-    found = relations(deployment, compiled, before)
+    """Per stored table, how many of its files a query reads, and how many there are.
+
+    `derived` is as of `relations`.
+    """
+    found = relations(deployment, compiled, before, derived)
     lake = deployment.lake
     return {
         name: (len(found[name].files), len(lake.relation(f"clean.{name}", {}).files))

@@ -58,6 +58,7 @@ _SIMPLE: Mapping[DataType, IcebergType] = {
     DataType.DATE: DateType(),
     DataType.TIMESTAMP: TimestamptzType(),
 }
+_INSTANT = TimestamptzType()
 _ATTEMPTS = 12
 
 
@@ -71,12 +72,16 @@ def open_lake(settings: Settings) -> Lake:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A data file of a table, with the least instant that it has of a column."""
+    """A data file of a table, with the least instant that it has of a column.
+
+    `highest` are the greatest instants of all its columns of instants, where they are known.
+    """
 
     path: str
     bytes: int
     partition: str
     lowest: datetime | None
+    highest: Mapping[str, datetime]
 
 
 class Lake:
@@ -198,19 +203,35 @@ class Lake:
 
         self._retried(commit)
 
-    def files(self, table: str, column: str) -> list[StoredFile]:
-        """The table's files, with the least value that each has of a column of instants."""
+    def files(
+        self,
+        table: str,
+        column: str,
+        before: datetime | None = None,
+        snapshot: int | None = None,
+    ) -> list[StoredFile]:
+        """The table's files, with the least value that each has of a column of instants.
+
+        Those alone that may hold rows with column < `before`; of the state `snapshot`.
+        """
+        condition = Before(Reference(column), _literal(before)) if before else AlwaysTrue()
         with storage.explained(self.location):
             found = self._find(table)
-            tasks = _tasks(found, AlwaysTrue()) if found else []
+            tasks = _tasks(found, condition, snapshot) if found else []
         if found is None:
             return []
-        numbers = {each.name: each.field_id for each in found.schema().fields}
+        fields = found.schema().fields
+        numbers = {each.name: each.field_id for each in fields}
+        instants = {each.field_id: each.name for each in fields if each.field_type == _INSTANT}
         stored = []
         for task in tasks:
             bounds = task.file.lower_bounds or {}
             bound = bounds.get(numbers[column])
-            lowest = int(from_bytes(TimestamptzType(), bound)) if bound is not None else None
+            highest = {
+                instants[number]: _instant(upper)
+                for number, upper in (task.file.upper_bounds or {}).items()
+                if number in instants
+            }
             # A table that began with one bucket has no partitions, but files of one bucket each
             bucket = bounds.get(numbers.get(BUCKET, -1))
             stored.append(
@@ -218,7 +239,8 @@ class Lake:
                     path=_path(task),
                     bytes=task.file.file_size_in_bytes,
                     partition=f"{task.file.partition} {bucket!r}",
-                    lowest=micros_to_timestamptz(lowest) if lowest is not None else None,
+                    lowest=_instant(bound) if bound is not None else None,
+                    highest=highest,
                 )
             )
         return stored
@@ -359,6 +381,10 @@ def _tasks(
 
 def _path(task: FileScanTask) -> str:
     return task.file.file_path.removeprefix("file://")
+
+
+def _instant(bound: bytes) -> datetime:
+    return micros_to_timestamptz(int(from_bytes(_INSTANT, bound)))
 
 
 def _literal(value: datetime | int) -> Literal[Any]:

@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,18 @@ def remove(path: str) -> None:
         return
     with explained(path), suppress(FileNotFoundError):
         client().delete_file(path.removeprefix(SCHEME))
+
+
+def listed(folder: str) -> dict[str, datetime]:
+    """The files that lie directly in a folder, with when each was written; {} without it."""
+    from pyarrow.fs import FileSelector, FileType, LocalFileSystem
+
+    system, scheme = (client(), SCHEME) if is_remote(folder) else (LocalFileSystem(), "")
+    with explained(folder):
+        found = system.get_file_info(
+            FileSelector(folder.removeprefix(SCHEME), allow_not_found=True)
+        )
+    return {scheme + each.path: each.mtime for each in found if each.type == FileType.File}
 
 
 @contextmanager

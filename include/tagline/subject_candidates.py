@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tagline.compile import compile_tags
-from tagline.compute import candidate_file, relations
+from tagline.compute import candidate_file
+from tagline.derived import DerivedTables
 from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 if TYPE_CHECKING:
@@ -22,13 +24,15 @@ def compute_others(
     `changed` are the tables that have superseded versions.
     """
     made = {}
+    derived = DerivedTables(deployment, as_of, changed)
     for subject in deployment.catalog.subjects:
         if subject is CUSTOMER:
             continue
-        compiled = compile_tags(deployment.catalog, as_of, changed=changed, subject=subject)
         path = candidate_file(deployment, run_id, f"computed-{subject.table}")
-        rows = deployment.tag_engine.write(
-            compiled.sql, relations(deployment, compiled, as_of), path
+        _, rows = derived.answer(
+            partial(compile_tags, deployment.catalog, as_of, changed=changed, subject=subject),
+            partial(deployment.tag_engine.write, path=path),
+            make=True,
         )
         made[subject.name] = {"path": path, "rows": rows}
     return made

@@ -207,6 +207,33 @@ def test_values_are_the_same_whatever_the_number_of_buckets(
             assert not differing(shop.computed(deployment, as_of), one[as_of]), (buckets, as_of)
 
 
+@pytest.mark.parametrize("shop", ["grocer"], indirect=True, scope="module")
+def test_a_derived_table_across_customers_is_made_once_for_all_buckets(shop: Shop) -> None:
+    from tagline.buckets import compute_bucket, join_buckets, plan_buckets
+    from tagline.compile import compile_tags
+    from tagline.compute import changed_tables, relations
+    from tagline.sqlfiles import parse_sql
+    from tagline.storage import listed
+
+    deployment, as_of = shop.lying_in(3), shop.days[0]
+    text = (PROJECT / "include" / "sql" / "derived" / "order_gaps.sql").read_text("utf-8")
+    across = parse_sql("order_gaps.sql", text.replace("BY customer_key", "BY store_id"))
+    catalog = replace(deployment.catalog, derived={"order_gaps": across})
+    deployment = replace(deployment, catalog=catalog)
+    run_id = shop.run(deployment, as_of)
+    buckets = plan_buckets(deployment, run_id, as_of, AT)
+    plan = shop.registry.stage(run_id, "buckets")["plan"]
+    assert (plan["materialised"], plan["whole"]) == (["order_gaps"], False)
+    (path,) = listed(f"{deployment.lake.location}/derived/order_gaps")
+    for bucket in buckets:
+        compute_bucket(deployment, run_id, as_of, AT, bucket)
+        Path(path).unlink()  # as a sweep may do; the next bucket needs it
+    made = pq.read_table(join_buckets(deployment, run_id, as_of, AT).path)
+    compiled = compile_tags(catalog, as_of, changed=changed_tables(deployment))
+    inlined = deployment.engine.fetch(compiled.sql, relations(deployment, compiled, as_of))
+    assert not differing(made, inlined.cast(made.schema))
+
+
 @pytest.mark.parametrize("shop", ["merged"], indirect=True, scope="module")
 def test_a_customer_is_in_one_bucket_and_merged_ones_in_an_extra_one(shop: Shop) -> None:
     from tagline.buckets import compute_bucket, join_buckets, plan_buckets

@@ -71,7 +71,7 @@ def _back_up(settings: Settings, folder: Path, at: datetime) -> Manifest:
             dump(database, folder / "databases" / f"{name}.dump")
     copied += copy_tree(settings.home_path, folder / "home", LEFT_OUT)
     if places.lake and places.lake_apart:
-        copied += copy_tree(places.lake, folder / "lake")
+        copied += copy_tree(places.lake, folder / "lake", ("derived",))  # made anew
     _require_whole(places, [*named, *_data_files(metadata)])
     manifest = Manifest(
         FORMAT,

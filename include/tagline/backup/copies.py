@@ -10,7 +10,9 @@ from pathlib import Path
 from tagline.backup.dumps import BackupRefused
 
 # of a home: the server's own files are dumped, the rest is made anew
-LEFT_OUT = frozenset({"pg", "scratch", "duckdb_tmp", "logs", "servers.lock", "airflow/logs"})
+LEFT_OUT = frozenset(
+    {"pg", "scratch", "duckdb_tmp", "logs", "servers.lock", "airflow/logs", "lake/derived"}
+)
 
 
 @dataclass(frozen=True)

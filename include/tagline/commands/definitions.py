@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -150,11 +151,14 @@ def sql(
     catalog.tag(slug)
     at = instant(catalog, as_of) if as_of else catalog.midnight(catalog.day(now()))
     if files:
-        from tagline.compute import changed_tables, files_read
+        from tagline.compute import files_read
+        from tagline.derived import derived_tables
 
         with deployment(context) as opened:
-            compiled = compile_tags(catalog, at, [slug], changed=changed_tables(opened))
-            chosen = choices(compiled, files_read(opened, compiled, at))
+            derived = derived_tables(opened, at)
+            compiler = partial(compile_tags, catalog, at, [slug], changed=derived.changed)
+            compiled, made = derived.compiled(compiler, make=False)
+            chosen = choices(compiled, files_read(opened, compiled, at, made))
     else:
         compiled = compile_tags(catalog, at, [slug])
         chosen = choices(compiled)

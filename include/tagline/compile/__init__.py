@@ -1,7 +1,8 @@
 """Compiles definitions to SQL: statistics of a table in one scan, then ranks and rules."""
 
+from tagline.compile.compiled import Compiled
+from tagline.compile.derived import DerivedRows, compile_derived
 from tagline.compile.plan import (
-    Compiled,
     compile_finish,
     compile_ground,
     compile_identity,
@@ -13,6 +14,8 @@ from tagline.compile.plan import (
 
 __all__ = [
     "Compiled",
+    "DerivedRows",
+    "compile_derived",
     "compile_finish",
     "compile_ground",
     "compile_identity",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tagline.compile.plan import Compiled
+from tagline.compile.compiled import Compiled
 
 
 def choices(
@@ -17,7 +17,8 @@ def choices(
     Per stored table: `from`, the instant before which no event is looked at (null: all are);
     `superseded`, whether superseded versions are looked for; `columns` read; with `files`, how
     many of its files are read and how many there are. Per scan: the statistics that it makes.
-    `derived` are the tables that are made in the query itself.
+    `derived` are the tables that are made in the query itself, `reused` those whose rows it
+    reads from a file that an earlier query made.
     """
     tables: dict[str, dict[str, Any]] = {}
     for table, columns in compiled.tables.items():
@@ -33,6 +34,7 @@ def choices(
         "tables": tables,
         "scans": dict(compiled.scans),
         "derived": list(compiled.derived),
+        "reused": list(compiled.materialised),
     }
 
 
@@ -50,4 +52,5 @@ def comment(chosen: Mapping[str, Any]) -> str:
     for scan, count in chosen["scans"].items():
         lines.append(f"-- {scan}: {count} statistic{'s' * (count != 1)} in one scan")
     lines += [f"-- {name}: derived, made in this query" for name in chosen["derived"]]
+    lines += [f"-- {name}: derived, reused from its file" for name in chosen["reused"]]
     return "\n".join(lines)

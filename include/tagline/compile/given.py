@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from tagline.catalog import Catalog, Tag
+from tagline.compile.compiled import Compiled
 from tagline.compile.instant import Moment
-from tagline.compile.plan import Compiled, _levels, _with
+from tagline.compile.plan import _levels, _with
 from tagline.compile.previous import previous_columns
 from tagline.definitions import DataType, ModelTag
 from tagline.subjects import CUSTOMER, Subject

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
 from sqlglot import exp
 
 from tagline.catalog import Catalog, Tag, case_column
+from tagline.compile.compiled import Compiled
 from tagline.compile.instant import Moment, instant, sql
 from tagline.compile.judged import Judged
 from tagline.compile.previous import (
@@ -37,29 +37,6 @@ from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 _WIDE = tuple(f"{subject.prefix}wide_" for subject in SUBJECTS.values())
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A query with what it reads and returns.
-
-    `tables` are the stored tables with the columns read of each; `superseded` those whose
-    superseded versions it reads; `columns` what it returns, in order; `previous` the columns
-    that it reads of the release before, by subject; `by_customer` the stored tables of which a
-    customer's row needs no rows but that customer's own; `since` the column and the instant
-    before which no event of a table is looked at; `scans` the statistics made in each scan;
-    `derived` the tables that are made in the query itself.
-    """
-
-    sql: str
-    tables: Mapping[str, tuple[str, ...]]
-    superseded: frozenset[str]
-    columns: Mapping[str, DataType]
-    previous: Mapping[str, Mapping[str, DataType]] = field(default_factory=dict)
-    by_customer: frozenset[str] = frozenset()
-    since: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
-    scans: Mapping[str, int] = field(default_factory=dict)
-    derived: tuple[str, ...] = ()
-
-
 def compile_tags(
     catalog: Catalog,
     as_of: datetime,
@@ -68,13 +45,15 @@ def compile_tags(
     changed: frozenset[str] | None = None,
     subject: Subject | None = None,
     given: Mapping[str, str] | None = None,
+    materialised: Collection[str] = (),
 ) -> Compiled:
     """The wide table of a subject's tags as of an instant, without what needs a model's output.
 
     `slugs` limits it to some tags (and returns only those), which are all of one subject; without
     them and `subject`, it is the customers'. `changed` names the tables that have superseded
     versions, where that is known. `given` names relations to read other subjects' tags from, by
-    subject; otherwise the query computes what it needs of them.
+    subject; otherwise the query computes what it needs of them. Derived tables that are
+    `materialised` are relations, which hold what `compile_derived` gives for the same arguments.
     """
     moment = Moment(catalog, as_of, known_at)
     wanted = list(slugs) if slugs is not None else list(catalog.tags_of(subject or CUSTOMER))
@@ -85,7 +64,7 @@ def compile_tags(
     tags = [tag for tag in catalog.closure(wanted) if not catalog.needs_model(tag.slug)]
     if slugs is not None and (lost := set(wanted) - {tag.slug for tag in tags}):
         raise WrongUsage(f"{', '.join(sorted(lost))}: made from a model's output")
-    rows = Rows(moment, changed)
+    rows = Rows(moment, changed, frozenset(materialised))
     ctes: dict[str, str] = {}
     tag_rows = dict(given or {})
     for other in catalog.subjects:
@@ -165,14 +144,15 @@ def compile_ground(
     as_of: datetime,
     given: Mapping[str, str],
     changed: frozenset[str] | None = None,
+    materialised: Collection[str] = (),
 ) -> Compiled:
     """What the customers' rows alone say of them; `compile_ranks_and_rules` goes on with it.
 
-    The values of some customers are the same whoever else is in the tables `by_customer`.
-    `given` and `changed` are as of `compile_tags`; all other subjects are given.
+    The values of some customers are the same whoever else is in the tables `by_customer`. The
+    arguments are as of `compile_tags`; all other subjects are given.
     """
     moment = Moment(catalog, as_of)
-    rows = Rows(moment, changed)
+    rows = Rows(moment, changed, frozenset(materialised))
     tags = [tag for tag in _computed(catalog) if _is_ground(tag)]
     ctes: dict[str, str] = {}
     last = _ground(moment, rows, ctes, tags, CUSTOMER, given)
@@ -385,6 +365,7 @@ def _assemble(
         since=rows.pruned(),
         scans=dict(rows.scans),
         derived=tuple(sorted(rows.derived)),
+        materialised=rows.read_ready(),
     )
 
 

@@ -19,11 +19,13 @@ class Rows:
     """Collects the tables that a query reads, and gives each one's reader.
 
     `changed` names the tables that have superseded versions (None: all but immutable ones);
-    `whole` will name those of which a row may be needed for another customer than its own.
+    `ready` the derived tables whose rows lie ready in a relation of their name; `whole` will name
+    those of which a row may be needed for another customer than its own.
     """
 
     moment: Moment
     changed: frozenset[str] | None = None
+    ready: frozenset[str] = frozenset()
     columns: dict[str, set[str]] = field(default_factory=dict)  # table → columns read
     since: dict[str, datetime | None] = field(default_factory=dict)  # table → oldest event read
     scans: dict[str, int] = field(default_factory=dict)  # query → the statistics that it makes
@@ -56,14 +58,20 @@ class Rows:
         by_customer = by_customer and catalog.tables[table].customer is not None
         if not by_customer:
             self.whole.add(table)
-        if table in catalog.derived and (table not in self.derived or not by_customer):
+        made = table in catalog.derived and table not in self.ready
+        if made and (table not in self.derived or not by_customer):
             self.derived.add(table)
-            apart = by_customer and keeps_customers_apart(catalog, table)
-            for source in catalog.derived[table].tables:
-                self.read(source, catalog.tables[source].columns, by_customer=apart)
+            self.read_sources(table, by_customer=by_customer)
         elif self._mapped(catalog.tables[table]) and table != "identity":
             self.read("identity", ("customer_key", "customer_id"))
         return f"{table}_rows"
+
+    def read_sources(self, derived: str, *, by_customer: bool = False) -> None:
+        """Register that all columns of the tables are read that a derived table is made from."""
+        catalog = self.moment.catalog
+        apart = by_customer and keeps_customers_apart(catalog, derived)
+        for source in catalog.derived[derived].tables:
+            self.read(source, catalog.tables[source].columns, by_customer=apart)
 
     def _mapped(self, table: TableDefinition) -> bool:
         one_to_one = self.moment.catalog.definition.identity == "one_to_one"
@@ -97,6 +105,21 @@ class Rows:
                 wanted.add("since_at")
             found[name] = (*(c for c in table.columns if c in wanted), "valid_at", "loaded_at")
         return found
+
+    def read_ready(self) -> dict[str, tuple[str, ...]]:
+        """Derived tables that lie ready, with every column that the query reads of them."""
+        found = {}
+        for name in sorted(self.ready & set(self.columns)):
+            table = self.moment.catalog.tables[name]
+            wanted = self.columns[name] | {*filter(None, (table.event_at, table.customer))}
+            found[name] = tuple(column for column in table.columns if column in wanted)
+        return found
+
+    def before_as_of(self, table: str) -> tuple[str, ...]:
+        """The columns by which the reader of a stored table takes only rows before as_of."""
+        event_at = self.moment.catalog.tables[table].event_at
+        since_at = "since_at" if self._since(table) else None
+        return ("valid_at", *filter(None, (event_at, since_at)))
 
     def pruned(self) -> dict[str, tuple[str, datetime]]:
         """Stored tables of which no event before an instant is looked at: column and instant."""
@@ -140,13 +163,9 @@ class Rows:
     def _stored(self, name: str) -> str:
         table = self.moment.catalog.tables[name]
         as_of, known_at = instant(self.moment.as_of), self.moment.known_at
-        conditions = [f"r.valid_at < {as_of}"]
-        if table.event_at is not None:
-            conditions.append(f"r.{_quoted(table.event_at)} < {as_of}")
+        conditions = [f"r.{_shown(column)} < {as_of}" for column in self.before_as_of(name)]
         if known_at is not None:
             conditions.append(f"r.loaded_at <= {instant(known_at)}")
-        if self._since(name):
-            conditions.append(f"r.since_at < {as_of}")
         if self.reads_superseded(name):
             names = (*table.key, "valid_at", "loaded_at")
             same = " AND ".join(f"s.{_quoted(key)} = r.{_quoted(key)}" for key in names)
@@ -161,12 +180,20 @@ class Rows:
 
     def _derived(self, name: str) -> str:
         table = self.moment.catalog.tables[name]
-        made = sql(self.moment.catalog.derived[name].bound(lambda inner: f"{inner}_rows"))
+        made = name if name in self.ready else f"({self.made(name)})"
         shown = self._select(table, self.columns[name])
-        text = f"SELECT {shown}\n  FROM ({made}) AS r{self._identity(table)}"
+        text = f"SELECT {shown}\n  FROM {made} AS r{self._identity(table)}"
         if table.event_at is not None:
             text += f"\n  WHERE r.{_quoted(table.event_at)} < {instant(self.moment.as_of)}"
         return text
+
+    def made(self, derived: str) -> str:
+        """The query of a derived table, over the readers of what it is made from."""
+        return sql(self.moment.catalog.derived[derived].bound(lambda inner: f"{inner}_rows"))
+
+
+def _shown(column: str) -> str:
+    return column if column in ("valid_at", "since_at") else _quoted(column)
 
 
 def _quoted(name: str) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagline.catalog import Tag
 from tagline.compile import compile_tags
 from tagline.compile.given import compile_given
-from tagline.compute import changed_tables, relations
+from tagline.compute import relations
 from tagline.definitions import DataType, ExtractionTag, ManualTag, ModelTag, StatisticTag
+from tagline.derived import derived_tables
 from tagline.engines import Relation
 from tagline.errors import ModelRefused
 from tagline.plan.differences import model_reads, reads_of
@@ -153,16 +155,18 @@ class _Computation:
         if not tags and self.same_population:
             return Relation(files_of(self.release, self.subject), {self.key: DataType.TEXT})
         as_of = self.release.as_of
-        compiled = compile_tags(
+        derived = derived_tables(self.deployment, as_of)
+        compiler = partial(
+            compile_tags,
             self.deployment.catalog,
             as_of,
             [tag.slug for tag in tags],
-            changed=changed_tables(self.deployment),
+            changed=derived.changed,
             subject=self.subject,
         )
         path = self._file("ground")
-        found = relations(self.deployment, compiled, as_of)
-        self.deployment.engine.write(compiled.sql, found, path)
+        write = partial(self.deployment.engine.write, path=path)
+        compiled, _ = derived.answer(compiler, write, make=False)
         columns = {name: kind for name, kind in compiled.columns.items() if name != "as_of"}
         return Relation((path,), columns)
 
