@@ -128,30 +128,39 @@ def all_tags(deployment: Deployment, engine: Any, day: str, path: Path) -> str:
     return str(path)
 
 
-def test_all_values_of_the_grocer_are_the_same_and_a_day_is_released_by_the_cluster(
-    shops: Any, cluster: str, engine: SparkEngine, postgres_url: str, tmp_path: Path
+@pytest.fixture(scope="module")
+def grocer(shops: Any) -> Deployment:
+    """The whole grocer, loaded up to the first of October."""
+    loaded: Deployment = shops("grocer", "2017-10-01")
+    return loaded
+
+
+def test_all_values_of_the_grocer_are_the_same(
+    grocer: Deployment, engine: SparkEngine, tmp_path: Path
+) -> None:
+    mine = all_tags(grocer, grocer.engine, "2017-06-15", tmp_path / "duckdb.parquet")
+    theirs = all_tags(grocer, engine, "2017-06-15", tmp_path / "spark.parquet")
+    values, found = differing(mine, theirs)
+    assert (values > 150_000, found) == (True, [])
+
+
+def test_a_day_that_the_cluster_computed_is_released_with_the_same_values(
+    grocer: Deployment, cluster: str, postgres_url: str
 ) -> None:
     from tagline.pipeline import run_day
     from tagline.serve.released import files_of
 
-    shop = shops("grocer", "2017-10-01")
-    mine = all_tags(shop, shop.engine, "2017-06-15", tmp_path / "duckdb.parquet")
-    theirs = all_tags(shop, engine, "2017-06-15", tmp_path / "spark.parquet")
-    values, found = differing(mine, theirs)
-    assert (values > 150_000, found) == (True, [])
-
-    as_of = midnight(shop, "2017-10-01")
-    released = []
-    with opened(
-        "grocer", shop.settings.home_path, postgres_url, engine=cluster, memory_limit="1GB"
-    ) as same_shop:
-        for name, deployment in (("duckdb", shop), ("spark", same_shop)):
+    as_of, home = midnight(grocer, "2017-10-01"), grocer.settings.home_path
+    changes = {"engine": cluster, "memory_limit": "1GB"}
+    with opened("grocer", home, postgres_url, **changes) as on_cluster:
+        assert on_cluster.tag_engine.name == "spark"
+        released = []
+        for name, deployment in (("duckdb", grocer), ("spark", on_cluster)):
             report = run_day(deployment, as_of, name, lambda: NOW)
             assert report.status == "released"
             release = deployment.registry.release_at(as_of)
             assert release is not None
             released.append(files_of(release)[0])
-        assert same_shop.tag_engine.name == "spark"
     assert released[0] != released[1]
     values, found = differing(released[0], released[1])
     assert (values > 150_000, found) == (True, [])

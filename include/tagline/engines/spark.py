@@ -145,7 +145,7 @@ def stop() -> None:
     """End this process's application, so that the cluster's memory is free again."""
     from pyspark.sql import SparkSession
 
-    running = SparkSession.getActiveSession() or SparkSession._instantiatedSession
+    running = SparkSession._instantiatedSession
     if running is not None:
         running.stop()
 
