@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytest
 
-from tagline import derived as derived_module
 from tagline import storage
 from tagline.catalog import Catalog, load_catalog
 from tagline.compile import compile_derived, compile_tags
@@ -254,15 +253,13 @@ def test_a_query_that_may_make_nothing_reads_what_is_there(shop: Shop) -> None:
 def test_a_file_that_is_swept_before_it_is_read_is_done_without(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = derived_module.relations
-
     def swept(*given: Any) -> Any:
         for path in shop.files():
             Path(path).unlink()
-        return found(*given)
+        return relations(*given)
 
     wanted = shop.values(AS_OF)
-    monkeypatch.setattr(derived_module, "relations", swept)
+    monkeypatch.setattr("tagline.derived.relations", swept)
     assert shop.values(AS_OF) == wanted
     assert shop.files() == set()
 
