@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import sys
 import time
 import traceback
 from collections import Counter
@@ -33,7 +32,6 @@ from tagline.serve.store import open_profile_store
 from tagline.settings import Settings
 
 IMPORTED = (
-    "great_expectations",
     "psycopg2",
     "pyiceberg.io.pyarrow",
     "tagline.audit",
@@ -48,10 +46,8 @@ IMPORTED = (
     "tagline.registry",
     "tagline.release",
     "tagline.training.score",
+    "tests.system.loaded_expectations",
 )
-# Great Expectations imports PySpark where it is installed, which takes a main module without a
-# file, as a fork server has it, for doctests and ends the process.
-sys.modules["__main__"].__dict__.setdefault("__file__", __file__)
 FAILED = 3  # exit code of a run that was refused or failed, with the reason
 CRASHED = 1  # exit code of a run that ended in any other error
 
@@ -59,7 +55,7 @@ CRASHED = 1  # exit code of a run that ended in any other error
 def children() -> ForkServerContext:
     """A context whose processes start with everything imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, *IMPORTED])
+    context.set_forkserver_preload([*IMPORTED, __name__])
     forkserver.ensure_running()  # it imports while the caller goes on
     return context
 

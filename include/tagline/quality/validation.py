@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,11 +34,31 @@ def great_expectations() -> Any:
     """The library, imported once, with its information lines, warnings and statistics silenced."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _without_pyspark():
         warnings.simplefilter("ignore")
         import great_expectations
         import great_expectations.expectations
     return great_expectations
+
+
+@contextmanager
+def _without_pyspark() -> Iterator[None]:
+    """Let nothing find PySpark meanwhile.
+
+    Great Expectations imports all of it where it is installed: seconds that no check needs, and
+    the end of a process whose main module has no file, which PySpark takes for a doctest's.
+    """
+    if "great_expectations" in sys.modules:
+        yield
+        return
+    names = [name for name in sys.modules if name == "pyspark" or name.startswith("pyspark.")]
+    hidden = {name: sys.modules.pop(name) for name in names}
+    sys.modules["pyspark"] = None  # type: ignore[assignment]  # Python's own way to refuse it
+    try:
+        yield
+    finally:
+        del sys.modules["pyspark"]
+        sys.modules.update(hidden)
 
 
 def is_by_row(name: str) -> bool:
