@@ -214,7 +214,9 @@ class Lake:
 
         Those alone that may hold rows with column < `before`; of the state `snapshot`.
         """
-        condition = Before(Reference(column), _literal(before)) if before else AlwaysTrue()
+        condition: BooleanExpression = AlwaysTrue()
+        if before:
+            condition = Before(term=Reference(column), value=_literal(before))
         with storage.explained(self.location):
             found = self._find(table)
             tasks = _tasks(found, condition, snapshot) if found else []
