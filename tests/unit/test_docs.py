@@ -110,7 +110,7 @@ def test_paths_exist_in_the_project_or_are_made_by_the_page(page: Path) -> None:
         assert (PROJECT / path).exists() or path in MADE, path
 
 
-OF_TESTS = {"SCREENSHOTS"}  # read by tests, not by the product
+OF_TESTS = {"SCREENSHOTS", "TEST_CASES", "TEST_MUTANTS"}  # read by tests, not by the product
 
 
 @by_page
