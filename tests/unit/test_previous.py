@@ -84,11 +84,11 @@ def test_a_run_names_the_release_that_its_values_are_of(
     made = [shop.run(day) for day in range(2)]
     deployment, as_of, write = shop.deployment, FIRST + timedelta(days=2), DuckDBEngine.write
 
-    def write_late(*given: Any) -> int:
+    def write_late(*given: Any, **named: Any) -> int:
         live = deployment.registry.live()
         if live is not None and live.id == made[1]:
             rollback(deployment, "a test", "tester", shop.clock)
-        return write(*given)
+        return write(*given, **named)
 
     monkeypatch.setattr(DuckDBEngine, "write", write_late)
     deployment.registry.start_run("late", as_of, shop.clock)
