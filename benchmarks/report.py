@@ -56,6 +56,8 @@ def page(found: Sequence[Results], why: Mapping[str, str]) -> str:
         "## Targets",
         "",
     ]
+    if not found:
+        return "\n".join([*parts, "Nothing is measured yet."]) + "\n"
     lines = [(results, line) for results in found for line in results.lines]
     parts += _table(
         ["what", "against", "measured", "target", ""],

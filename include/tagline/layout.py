@@ -1,8 +1,8 @@
 """The layout of clean tables: rows of a customer lie in the files of the customer's bucket.
 
 The bucket of a customer key is the number that the first four hexadecimal digits of the md5 of
-its UTF-8 text write, modulo the number of buckets. The SQL uses only functions that every
-engine has. All rows of a table without a customer column lie in bucket 0.
+its UTF-8 text write, modulo the number of buckets. Rows are laid out by DuckDB, when they are
+cleaned; Spark reads the column. All rows of a table without a customer column lie in bucket 0.
 """
 
 from __future__ import annotations
