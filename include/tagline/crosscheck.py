@@ -12,6 +12,7 @@ from tagline.definitions import (
     BusinessDefinition,
     DataType,
     Expectation,
+    LabelSet,
     ModelDefinition,
     ModelTag,
     Source,
@@ -25,6 +26,7 @@ from tagline.definitions.table import CANONICAL
 from tagline.definitions.types import Slug
 from tagline.errors import ExpressionError, Fault, did_you_mean
 from tagline.expressions import Scope, parse_condition
+from tagline.judgements import lacking_labels
 from tagline.meaning import literal_fits
 from tagline.sqlfiles import SqlFile, unknown_tables
 from tagline.subjects import SUBJECTS
@@ -248,6 +250,18 @@ def check_model(file: DefinitionFile, model: ModelDefinition, names: Names) -> l
             faults.append(file.fault(("features", index), message))
     faults += _unknown(file, ("rule", "tag"), "tag", model.rule.tag, names.known("tags"))
     return faults
+
+
+def check_label_set(file: DefinitionFile, label_set: LabelSet, names: Names) -> list[Fault]:
+    """The table that the judgements of a label set lie in."""
+    if "labels" in names.known("tables") - set(names.tables):
+        return []  # its file has faults, which are told
+    asked = label_set.speaks_of == "asked"
+    table = names.tables.get("labels")
+    place = ("speaks_of",) if asked else ()
+    return [
+        file.fault(place, said) for said in lacking_labels(table, "a label set", asked=asked)
+    ]
 
 
 def check_business(file: DefinitionFile, business: BusinessDefinition, names: Names) -> list[Fault]:

@@ -1,6 +1,7 @@
 """The shapes of all definition files."""
 
 from tagline.definitions.business import BusinessDefinition, Standard, Standards
+from tagline.definitions.label_set import LabelSet
 from tagline.definitions.model import ModelDefinition
 from tagline.definitions.source import FileSource, Source, SqlSource
 from tagline.definitions.table import Column, Expectation, TableDefinition
@@ -25,6 +26,7 @@ __all__ = [
     "Expectation",
     "ExtractionTag",
     "FileSource",
+    "LabelSet",
     "ManualTag",
     "ModelDefinition",
     "ModelTag",

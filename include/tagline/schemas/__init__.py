@@ -12,6 +12,7 @@ from pydantic_core import core_schema
 from tagline.definitions import (
     AnyTag,
     BusinessDefinition,
+    LabelSet,
     ModelDefinition,
     Source,
     Standards,
@@ -28,6 +29,7 @@ SHAPES: Mapping[str, Any] = {
     "table": TableDefinition,
     "source": Source,
     "model": ModelDefinition,
+    "label_set": LabelSet,
     "business": BusinessDefinition,
     "standards": Standards,
 }
@@ -37,6 +39,7 @@ FILES: Mapping[str, str] = {  # where the files of a kind lie, under include/
     "table": "tables/*.yaml",
     "source": "sources/*.yaml",
     "model": "models/*.yaml",
+    "label_set": "labels/*.yaml",
     "business": "businesses/*.yaml",
     "standards": "standards.yaml",
 }

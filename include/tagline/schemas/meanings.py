@@ -41,7 +41,7 @@ _TAG: Mapping[str, str] = {
     "otherwise": "What holds where no case does.",
     "model": "The model, by the name of its file in models/.",
     "output": "Which output of the model: a probability, a class by the threshold, or a score.",
-    "label_set": "The set of labels that people give.",
+    "label_set": "The label set that people answer, by the name of its file in labels/.",
     "agreement": "The share of the annotators that must agree on a value.",
 }
 
@@ -146,6 +146,20 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "max_calibration_error": "The greatest calibration error.",
         "max_single_feature_auc": "Above this area, a single feature gives the label away.",
         "min_positives": "The least number of customers with the label.",
+    },
+    "LabelSet": {
+        "question": "What annotators are asked of each customer.",
+        "values": "The answers by name, each with what people see of it.",
+        "speaks_of": "The instant that a judgement speaks of: the one for which the customer was "
+        "asked about, or the start of the day on which it was judged.",
+        "min_annotators": "How many annotators must judge a customer before the label counts.",
+        "min_kappa": "The least agreement beyond chance, as kappa; no model learns from less.",
+        "min_customers": "How many customers two annotators must have judged to measure agreement.",
+        "adjudicators": "Who decides where annotators disagree, by name as in judged_by.",
+    },
+    "LabelValue": {
+        "name": "What annotators see, in English and Chinese.",
+        "guideline": "When to give this answer, in English and Chinese.",
     },
     "BusinessDefinition": {
         "timezone": "The IANA time zone in which its days are cut.",
