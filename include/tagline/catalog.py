@@ -9,11 +9,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tagline.definitions import (
+    AnyModel,
     AnyTag,
     BusinessDefinition,
     DataType,
     LabelSet,
-    ModelDefinition,
     ModelTag,
     RuleTag,
     Source,
@@ -91,9 +91,10 @@ class Catalog:
     tables: Mapping[str, TableDefinition]
     derived: Mapping[str, SqlFile]
     labels: Mapping[str, SqlFile]
+    inputs: Mapping[str, SqlFile]
     tags: Mapping[str, Tag]
     unavailable: Mapping[str, str]
-    models: Mapping[str, ModelDefinition]
+    models: Mapping[str, AnyModel]
     standards: Mapping[str, Standard]
     themes: Mapping[str, ThemeDefinition]
     table_digests: Mapping[str, str] = field(default_factory=dict)
@@ -167,6 +168,12 @@ class Catalog:
         if name not in self.label_sets:
             raise UnknownName("label set", name, self.label_sets)
         return self.label_sets[name]
+
+    def input_sql(self, name: str) -> SqlFile:
+        """The input query of that name."""
+        if name not in self.inputs:
+            raise UnknownName("input", name, self.inputs)
+        return self.inputs[name]
 
     def standard(self, name: str, as_of: datetime) -> bool | int | float | str:
         """A standard's value on the business day of as_of: the newest dated up to it."""

@@ -2,7 +2,7 @@
 
 from tagline.definitions.business import BusinessDefinition, Standard, Standards
 from tagline.definitions.label_set import LabelSet
-from tagline.definitions.model import ModelDefinition
+from tagline.definitions.models import AnyModel
 from tagline.definitions.source import FileSource, Source, SqlSource
 from tagline.definitions.table import Column, Expectation, TableDefinition
 from tagline.definitions.tag import (
@@ -19,6 +19,7 @@ from tagline.definitions.tag import (
 from tagline.definitions.types import DataType, Names
 
 __all__ = [
+    "AnyModel",
     "AnyTag",
     "BusinessDefinition",
     "Column",
@@ -28,7 +29,6 @@ __all__ = [
     "FileSource",
     "LabelSet",
     "ManualTag",
-    "ModelDefinition",
     "ModelTag",
     "Names",
     "RankTag",

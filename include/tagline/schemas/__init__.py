@@ -10,10 +10,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from tagline.definitions import (
+    AnyModel,
     AnyTag,
     BusinessDefinition,
     LabelSet,
-    ModelDefinition,
     Source,
     Standards,
     TableDefinition,
@@ -28,7 +28,7 @@ SHAPES: Mapping[str, Any] = {
     "theme": ThemeDefinition,
     "table": TableDefinition,
     "source": Source,
-    "model": ModelDefinition,
+    "model": AnyModel,
     "label_set": LabelSet,
     "business": BusinessDefinition,
     "standards": Standards,
