@@ -242,7 +242,14 @@ def compile_input(
     catalog: Catalog, name: str, returned: Mapping[str, DataType], as_of: datetime
 ) -> Compiled:
     """An input query of a model: customer_id and `returned`, from what was so before as_of."""
-    return _compile_file(catalog.input_sql(name), catalog, as_of, returned, as_of)
+    return compile_query(catalog, catalog.input_sql(name), returned, as_of)
+
+
+def compile_query(
+    catalog: Catalog, file: SqlFile, returned: Mapping[str, DataType], as_of: datetime
+) -> Compiled:
+    """A SELECT of customer_id and `returned` from what was so before as_of."""
+    return _compile_file(file, catalog, as_of, returned, as_of)
 
 
 def _compile_file(

@@ -106,7 +106,8 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
     },
     "FileSource": {
         "type": "Files.",
-        "location": "The folder, `package://name/folder` or URL; ${VARIABLE} is filled in.",
+        "location": "The folder, `package://name/folder`, `home://folder` of the deployment's "
+        "state, or URL; ${VARIABLE} is filled in.",
     },
     "SqlSource": {
         "type": "A database.",
@@ -118,6 +119,7 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "aliases": "Other names that files give a column.",
         "accepts": "Other types that files store a column as; each value is then cast.",
         "file_column": "A declared text column that no file has: it holds the name of the file.",
+        "optional": "Whether there may be no file yet, which then means no rows.",
     },
     "SqlTable": {"table": "The table in the database, with or without its schema."},
     "BinaryModel": {
