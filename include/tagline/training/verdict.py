@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from tagline.definitions.model import ModelDefinition, ModelGate, PlainRule
+from tagline.definitions.models.binary import BinaryModel, ModelGate, PlainRule
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
 from tagline.training.drift import counted_in, drift_of
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def assess(
-    definition: ModelDefinition,
+    definition: BinaryModel,
     features: Mapping[str, DataType],
     trained: Sequence[Panel],
     holdout: Panel,

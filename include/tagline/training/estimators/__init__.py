@@ -1,4 +1,1 @@
-"""Fitted models: scikit-learn estimators whose state is arrays, plain values and estimators.
-
-They are kept in the skops format, so loading one runs no code of its file.
-"""
+"""Learners of our own, as scikit-learn estimators whose fitted state is plain values and arrays."""
