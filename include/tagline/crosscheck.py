@@ -22,6 +22,7 @@ from tagline.definitions import (
     ThemeDefinition,
 )
 from tagline.definitions.files import DefinitionFile, Location
+from tagline.definitions.models import MulticlassModel
 from tagline.definitions.source import FileTable
 from tagline.definitions.table import CANONICAL
 from tagline.definitions.types import Slug
@@ -50,6 +51,7 @@ class Names:
     themes: Mapping[str, ThemeDefinition]
     models: Mapping[str, AnyModel]
     standards: Mapping[str, Standard]
+    label_sets: Mapping[str, LabelSet]
     broken: frozenset[tuple[str, str]] = frozenset()  # kind and name of files with faults
 
     def known(self, kind: str) -> frozenset[str]:
@@ -243,6 +245,8 @@ def check_model(file: DefinitionFile, model: AnyModel, names: Names) -> list[Fau
             faults.append(file.fault(("population",), f"population: {error}"))
     if (label := model.label_query) is not None:
         faults += _check_query(file, ("label",), label.name, label.columns, names, "labels")
+    if isinstance(model, MulticlassModel) and model.label_set is not None:
+        faults += _check_learnt_from_people(file, model, model.label_set, names)
     for name, columns in model.input_columns.items():
         faults += _check_query(file, ("input",), name, columns, names, "inputs")
     for index, slug in enumerate(model.features):
@@ -252,6 +256,25 @@ def check_model(file: DefinitionFile, model: AnyModel, names: Names) -> list[Fau
             faults.append(file.fault(("features", index), message))
     for place, slug in model.compared.items():
         faults += _unknown(file, place, "tag", slug, names.known("tags"))
+    return faults
+
+
+def _check_learnt_from_people(
+    file: DefinitionFile, model: MulticlassModel, label_set: str, names: Names
+) -> list[Fault]:
+    """The label set that a model learns from, whose values are its classes."""
+    faults = _unknown(file, ("label_set",), "label set", label_set, names.known("label_sets"))
+    known = names.label_sets.get(label_set)
+    if known is None:
+        return faults
+    for place, name in enumerate(model.classes):
+        faults += _unknown(
+            file, ("classes", place), f"value of label set {label_set}", name, known.values
+        )
+    missing = [value for value in known.values if value not in model.classes]
+    if missing:
+        message = f"classes lacks {missing[0]!r}, a value of label set {label_set}: add it"
+        faults.append(file.fault(("classes",), message))
     return faults
 
 

@@ -172,6 +172,7 @@ def load(root: Path, business: str) -> Catalog:
         themes=project.themes,
         models=project.models,
         standards=project.standards,
+        label_sets=project.label_sets,
         broken=frozenset(project.broken),
     )
     for (kind, name), file in project.files.items():

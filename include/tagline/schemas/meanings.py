@@ -122,6 +122,28 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "optional": "Whether there may be no file yet, which then means no rows.",
     },
     "SqlTable": {"table": "The table in the database, with or without its schema."},
+    "MulticlassModel": {
+        "classes": "The classes, by name.",
+        "label": "Which class each customer was: sql/labels/<label>.sql, with horizon and panels.",
+        "label_set": "The label set whose answers it learns from: labels/<label_set>.yaml.",
+        "slices": "Tags for each of whose values the model must be good.",
+    },
+    "ClassRule": {
+        "tag": "The tag that tells the class.",
+        "means": "The class that each of its values means; any other value is always wrong.",
+    },
+    "ClassGate": {
+        "min_macro_f1": "The least mean of the F1 of the classes.",
+        "min_gain_over_rule": "The least gain in macro F1 over the rule, at the lower end.",
+        "min_gain_over_majority": "The least gain in macro F1 over saying the most frequent class, "
+        "at the interval's lower end.",
+        "max_calibration_error": "The greatest calibration error of the likeliest class.",
+        "max_single_feature_auc": "Above this area, a single feature gives the label away.",
+        "max_feature_psi": "The greatest PSI of a feature on the holdout against training.",
+        "max_slice_gap": "How far the accuracy of a slice may surely lie below that of all.",
+        "min_slice_rows": "The least rows of a slice that is judged.",
+        "min_rows_of_class": "The least training rows of each class.",
+    },
     "BinaryModel": {
         "threshold": "The probability from which the class is true.",
     },

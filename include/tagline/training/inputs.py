@@ -78,25 +78,34 @@ def load_rows(
     """
     query = definition.label_query
     assert query is not None
-    types = tags_read(deployment.catalog, definition)
-    for slug in compared:
-        types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
-    kept = tuple(dict.fromkeys((*definition.features, *compared)))
-    table = feature_table(deployment, instant, tuple(types))
+    frame = load_tags(deployment, definition, compared, instant)
+    kept = [slug for slug in frame.columns if slug != "customer_id"]
     labels = label_table(deployment, query, instant).to_pandas()
-    with tempfile.TemporaryDirectory(prefix="tagline-panel-") as folder:
-        path = str(Path(folder) / "features.parquet")
-        pq.write_table(table, path)
-        rows = population(deployment.engine, path, types, definition.population, kept)
-    frame = typed_frame(rows, {slug: types[slug] for slug in kept})
-    frame.insert(0, "customer_id", rows.column("customer_id").to_pandas().astype(object))
     labels["customer_id"] = labels["customer_id"].astype(object)
     outcomes = {column: f"outcome {column}" for column in query.columns}  # no tag has a space
     labels = labels.rename(columns=outcomes)
     frame = frame.merge(labels, on="customer_id", validate="one_to_one")
     frame = frame.sort_values("customer_id", ignore_index=True)
     told = frame[list(outcomes.values())].set_axis(list(outcomes), axis="columns")
-    return frame["customer_id"].to_numpy(), frame[list(kept)], told
+    return frame["customer_id"].to_numpy(), frame[kept], told
+
+
+def load_tags(
+    deployment: Deployment, definition: AnyModel, compared: Iterable[str], instant: datetime
+) -> pd.DataFrame:
+    """customer_id, features and compared tags of the population at one instant, by customer."""
+    types = tags_read(deployment.catalog, definition)
+    for slug in compared:
+        types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
+    kept = tuple(dict.fromkeys((*definition.features, *compared)))
+    table = feature_table(deployment, instant, tuple(types))
+    with tempfile.TemporaryDirectory(prefix="tagline-panel-") as folder:
+        path = str(Path(folder) / "features.parquet")
+        pq.write_table(table, path)
+        rows = population(deployment.engine, path, types, definition.population, kept)
+    frame = typed_frame(rows, {slug: types[slug] for slug in kept})
+    frame.insert(0, "customer_id", rows.column("customer_id").to_pandas().astype(object))
+    return frame.sort_values("customer_id", ignore_index=True)
 
 
 def population_rows(asked: Scoring, more: Iterable[str] = ()) -> Iterator[pd.DataFrame]:

@@ -25,13 +25,14 @@ def figures(
     """File name -> figure: ROC, calibration, lift, coefficients."""
     return {
         "roc.png": _roc(label, model, rule),
-        "calibration.png": _calibration(label, model),
+        "calibration.png": calibration(label, model),
         "lift.png": _lift(label, model, rule),
-        "coefficients.png": _coefficients(weights),
+        "coefficients.png": coefficients(weights),
     }
 
 
-def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
+def empty_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
+    """A figure with axes to draw on."""
     figure = Figure(figsize=(6, height), layout="constrained")  # no pyplot: nothing to close
     axes = figure.subplots()
     axes.set_title(title, loc="left")
@@ -42,7 +43,7 @@ def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes
 
 
 def _roc(label: Array, model: Array, rule: Array) -> Figure:
-    figure, axes = _axes("ROC on the holdout", "false positive rate", "true positive rate")
+    figure, axes = empty_axes("ROC on the holdout", "false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=1)
     for score, colour, name in ((model, MODEL, "model"), (rule, RULE, "plain rule")):
         order = np.argsort(-score, kind="stable")
@@ -57,8 +58,9 @@ def _roc(label: Array, model: Array, rule: Array) -> Figure:
     return figure
 
 
-def _calibration(label: Array, model: Array) -> Figure:
-    figure, axes = _axes("Calibration on the holdout", "predicted rate", "actual rate")
+def calibration(label: Array, model: Array) -> Figure:
+    """Predicted against actual rates, with their 95 % intervals."""
+    figure, axes = empty_axes("Calibration on the holdout", "predicted rate", "actual rate")
     bins = probability_bins(model)
     sizes = np.bincount(bins)
     kept = sizes > 0
@@ -72,7 +74,7 @@ def _calibration(label: Array, model: Array) -> Figure:
 
 
 def _lift(label: Array, model: Array, rule: Array) -> Figure:
-    figure, axes = _axes("Lift on the holdout", "share of customers, highest first", "lift")
+    figure, axes = empty_axes("Lift on the holdout", "share of customers, highest first", "lift")
     share = np.arange(1, len(label) + 1) / len(label)
     shown = share >= 0.01
     axes.axhline(1, color=GUIDE, linewidth=1)
@@ -84,9 +86,10 @@ def _lift(label: Array, model: Array, rule: Array) -> Figure:
     return figure
 
 
-def _coefficients(weights: Mapping[str, float]) -> Figure:
+def coefficients(weights: Mapping[str, float]) -> Figure:
+    """The strongest weights as bars."""
     strongest = dict(list(weights.items())[:25])
-    figure, axes = _axes(
+    figure, axes = empty_axes(
         "Coefficients of the standardised inputs", "change of log odds per deviation", "",
         height=1.2 + 0.26 * len(strongest),
     )  # fmt: skip

@@ -94,7 +94,7 @@ def assess(
     return Outcome(fitted, Verdict(reasons), metrics, (scores, rule), choice, others, slices, drift)
 
 
-def binary_slices(definition: ModelDefinition, holdout: Panel, scores: Array) -> tuple[Slice, ...]:
+def binary_slices(definition: BinaryModel, holdout: Panel, scores: Array) -> tuple[Slice, ...]:
     """How the ROC AUC differs for each value of the definition's slices that has enough rows."""
     label, least = holdout.label, definition.gate.min_slice_rows
 
