@@ -69,9 +69,14 @@ WITH wide_0 AS MATERIALIZED (
     c."rfm_segment__case",
     c."value_rank_in_status",
     scores_lapse_risk."class" AS "is_likely_to_lapse",
-    scores_lapse_risk."probability" AS "lapse_probability"
+    scores_lapse_risk."probability" AS "lapse_probability",
+    scores_lifecycle_stage."class" AS "lifecycle_stage",
+    scores_lifecycle_stage."probability" AS "lifecycle_stage_probability",
+    scores_value_class."class" AS "value_class"
   FROM candidate AS c
   LEFT JOIN scores_lapse_risk ON scores_lapse_risk.customer_id = c.customer_id
+  LEFT JOIN scores_lifecycle_stage ON scores_lifecycle_stage.customer_id = c.customer_id
+  LEFT JOIN scores_value_class ON scores_value_class.customer_id = c.customer_id
 ),
 wide_1 AS MATERIALIZED (
   SELECT
@@ -147,8 +152,11 @@ SELECT
   "lapse_probability",
   "life_stage",
   "life_stage__case",
+  "lifecycle_stage",
+  "lifecycle_stage_probability",
   "monetary_rank",
   "recency_rank",
+  "value_class",
   "rfm_segment",
   "rfm_segment__case",
   "value_rank_in_status",
