@@ -185,7 +185,9 @@ def test_a_restored_champion_scores_as_before_and_the_later_one_is_withdrawn(
     restore(deployment, "lapse_risk", trained.id, "the newer one drifts", "wei", NOW)
     assert champion_id(deployment) == trained.id
     stage = scored(deployment, "restored", AS_OF)
-    assert stage["models"]["lapse_risk"]["version"] == trained.id
+    models = stage["models"]
+    assert isinstance(models, dict)
+    assert models["lapse_risk"]["version"] == trained.id
     assert pq.read_table(str(stage["path"])).equals(before)
     alias = tracking.open_client(deployment.settings).get_model_version_by_alias(
         tracking.registered_name(deployment.settings, "lapse_risk"), "champion"
