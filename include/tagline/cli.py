@@ -54,7 +54,6 @@ for command in (
     definitions.sql,
     schemas.schema,
     models.train,
-    models.models,
     quarantined.quarantine,
     watching.doctor,
     watching.metrics,
@@ -64,6 +63,7 @@ for command in (
     app.command()(command)
 app.add_typer(audiences.app, name="audiences")
 app.add_typer(labels.app, name="labels")
+app.add_typer(models.app, name="models")
 
 
 def _show_version(wanted: bool) -> None:
