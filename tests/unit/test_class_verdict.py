@@ -18,6 +18,7 @@ from tagline.training.class_verdict import (
     probabilities,
     rule_codes,
 )
+from tagline.training.contributions import Described
 from tagline.training.kinds.multiclass import answers
 from tagline.training.labelled import Labelled
 from tagline.training.panels import Panel
@@ -84,15 +85,16 @@ def named(one: Panel, code: Any) -> Panel:
 def assessed(
     holdout: Panel, *trained: Panel, gate: dict[str, Any] | None = None, **more: Any
 ) -> ClassOutcome:
-    given = Labelled(trained, holdout, SIXTY, more.pop("reasons", ()))
+    given = Labelled(trained, holdout, SIXTY, reasons=more.pop("reasons", ()))
     return assess_classes(definition(**(gate or {})), FEATURES, given, **more)
 
 
 def test_classes_with_signal_are_accepted_and_beat_the_rule_and_the_majority() -> None:
     outcome = assessed(panel(3), panel(1, 60), panel(2, 120))
     assert outcome.verdict.accepted, outcome.verdict.reasons
-    [(fitted, metrics)] = outcome.fitted.values()
-    assert fitted.pipeline.classes_.tolist() == sorted(CLASSES)
+    assert outcome.chosen is not None
+    metrics = outcome.chosen.metrics
+    assert outcome.chosen.fitted.pipeline.classes_.tolist() == sorted(CLASSES)
     assert metrics["macro_f1"].value > 0.55
     assert metrics["gain_over_rule"].low > 0
     assert metrics["gain_over_majority"].low > 0.2
@@ -122,7 +124,7 @@ def test_a_feature_that_gives_the_class_away_is_refused_by_name() -> None:
 
 def test_labels_that_people_do_not_agree_on_are_refused_before_anything_is_fitted() -> None:
     outcome = assessed(panel(3), panel(1, 60), reasons=("they do not agree",))
-    assert outcome.fitted == {}
+    assert outcome.tried == ()
     assert outcome.verdict.reasons == ("they do not agree",)
 
 
@@ -139,7 +141,7 @@ def test_a_class_too_rare_to_learn_is_refused_by_name() -> None:
 
 def test_a_model_surely_worse_than_the_champion_is_refused() -> None:
     training, holdout = panel(1, 60), panel(3)
-    champion = assessed(holdout, training).fitted["logistic_regression"][0].pipeline
+    champion = assessed(holdout, training).tried[0].fitted.pipeline
     random = np.random.default_rng(4)
     noisy = np.where(random.random(1500) < 0.75, random.integers(0, 3, 1500), 0)
     mixed = named(training, np.where(noisy > 0, noisy, codes(CLASSES, training.label)))
@@ -160,8 +162,8 @@ def test_a_class_that_the_model_never_saw_has_no_probability() -> None:
     code = codes(CLASSES, training.label)
     code[code == 2] = 1
     outcome = assessed(panel(3), named(training, code), gate={"min_rows_of_class": 5})
-    assert outcome.fitted == {}
-    chosen = assessed(panel(3), training).fitted["logistic_regression"][0].pipeline
+    assert outcome.tried == ()
+    chosen = assessed(panel(3), training).tried[0].fitted.pipeline
     more = (*CLASSES, "other")
     found = probabilities(chosen, more, training.rows)
     assert found.shape == (1500, 4)
@@ -171,11 +173,17 @@ def test_a_class_that_the_model_never_saw_has_no_probability() -> None:
 
 def test_the_answer_is_the_most_probable_class_and_its_probability() -> None:
     training = panel(1, 60)
-    model = assessed(panel(3), training).fitted["logistic_regression"][0].pipeline
+    words = {
+        slug: Described(en=slug, zh=slug, type=kind.value, unit=None)
+        for slug, kind in FEATURES.items()
+    }
+    model = assessed(panel(3), training, described=words).tried[0].fitted.pipeline
     rows = training.rows.assign(customer_id=training.customers)
     told = answers(definition(), model, rows.drop(columns="rank"))
-    assert list(told.columns) == ["customer_id", "class", "probability"]
+    assert set(told.columns) == {"customer_id", *definition().outputs}
     assert set(told["class"]) == set(CLASSES)
     assert told["probability"].between(1 / 3, 1).all()
+    strange = told.loc[training.rows["amount"].idxmax()]
+    assert strange["class"] == "high" and "amount" in strange["reasons"][0]
     likely = probabilities(model, CLASSES, training.rows)
     assert [CLASSES[code] for code in likely.argmax(axis=1)] == told["class"].tolist()

@@ -20,14 +20,15 @@ def class_figures(
     label: Codes,
     probabilities: Array,
     confusion: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
-    weights: Mapping[str, float],
+    importance: Mapping[str, float],
 ) -> dict[str, Figure]:
-    """File name -> figure: confusion, calibration of the likeliest class, coefficients."""
+    """File name -> figure: confusion, calibration of the likeliest class, importances."""
     right = (probabilities.argmax(axis=1) == label).astype(float)
+    ranked = dict(sorted(importance.items(), key=lambda pair: -pair[1]))
     return {
         "confusion.png": _confusion(classes, confusion),
         "calibration.png": plots.calibration(right, probabilities.max(axis=1)),
-        "coefficients.png": plots.coefficients(weights),
+        "importances.png": plots.bars("Importances", "mean absolute part of log odds", ranked),
     }
 
 

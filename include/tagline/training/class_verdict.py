@@ -14,6 +14,7 @@ from tagline.definitions.models import MulticlassModel
 from tagline.definitions.models.multiclass import ClassGate, ClassRule
 from tagline.definitions.types import DataType
 from tagline.training.classes import Codes, evaluate_classes
+from tagline.training.contributions import Described
 from tagline.training.evaluate import Interval, Metric
 from tagline.training.fit import Choice, Fitted, candidates_of, choose, fit
 from tagline.training.labelled import Labelled
@@ -23,18 +24,32 @@ from tagline.training.verdict import Verdict, holdout_drift, leaks, moved
 
 
 @dataclass(frozen=True)
-class ClassOutcome:
-    """A judged training; `fitted` are all candidates, none where the labels cannot carry one.
+class ClassTried:
+    """A candidate that was fitted on all training rows, and measured on the holdout.
 
-    `probabilities` are the chosen one's on the holdout, rows × the definition's classes.
+    `probabilities` are its answers there, rows × the definition's classes.
     """
 
-    fitted: Mapping[str, tuple[Fitted, Mapping[str, Interval]]]
+    fitted: Fitted
+    probabilities: Array
+    metrics: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class ClassOutcome:
+    """A judged training: without candidates where the labels could not carry one."""
+
     verdict: Verdict
+    tried: tuple[ClassTried, ...] = ()
     choice: Choice | None = None
-    probabilities: Array | None = None
     slices: tuple[Slice, ...] = ()
     drift: Mapping[str, float] = field(default_factory=dict)  # PSI of the holdout's features
+
+    @property
+    def chosen(self) -> ClassTried | None:
+        """The candidate that the verdict is on."""
+        kind = self.choice.chosen if self.choice else None
+        return next((one for one in self.tried if one.fitted.kind == kind), None)
 
 
 def assess_classes(
@@ -43,42 +58,43 @@ def assess_classes(
     labelled: Labelled,
     champion: Any | None = None,
     looking_ahead: Sequence[str] = (),
+    described: Mapping[str, Described] | None = None,
 ) -> ClassOutcome:
     """Choose a candidate by the training rows, fit it, and judge it on the holdout.
 
-    `champion` is the present champion's fitted model. Labels that people do not agree on, and
-    classes that are too rare, are refused before anything is fitted.
+    `champion` is the present champion's fitted model, `looking_ahead` are reasons that name
+    features made of what came after as_of, `described` is how reasons speak of the features.
+    Labels that people do not agree on, and classes that are too rare, are refused before anything
+    is fitted.
     """
     gate, classes, holdout = definition.gate, definition.classes, labelled.holdout
     training = stack(labelled.trained)
     lacking = (*labelled.reasons, *too_rare(gate, classes, training, holdout))
     if lacking:
-        return ClassOutcome({}, Verdict(lacking))
+        return ClassOutcome(Verdict((*lacking, *looking_ahead)))
     label = codes(classes, holdout.label)
     rule = rule_codes(definition.rule, classes, holdout.rows)
     majority = _majority(classes, training)
     before = None if champion is None else probabilities(champion, classes, holdout.rows)
     kinds = candidates_of(definition.candidates)
     choice = choose(kinds, features, labelled.trained, labelled.horizon)
-    fitted: dict[str, tuple[Fitted, Mapping[str, Interval]]] = {}
-    answers: dict[str, Array] = {}
+    tried = []
     for kind in kinds:
-        made = fit(kind, features, training)
-        answers[kind] = probabilities(made.pipeline, classes, holdout.rows)
-        metrics = evaluate_classes(classes, label, answers[kind], majority, rule, before)
-        fitted[kind] = made, metrics
-    chosen, metrics = fitted[choice.chosen]
-    answer = answers[choice.chosen]
-    slices = class_slices(definition, holdout, label, answer)
-    drift = holdout_drift(chosen.pipeline, holdout)
+        fitted = fit(kind, features, training, described)
+        answer = probabilities(fitted.pipeline, classes, holdout.rows)
+        metrics = evaluate_classes(classes, label, answer, majority, rule, before)
+        tried.append(ClassTried(fitted, answer, metrics))
+    chosen = next(one for one in tried if one.fitted.kind == choice.chosen)
+    slices = class_slices(definition, holdout, label, chosen.probabilities)
+    drift = holdout_drift(chosen.fitted.pipeline, holdout)
     reasons = (
         *looking_ahead,
         *leaks(gate.max_single_feature_auc, features, training, holdout),
-        *judge_classes(gate, metrics),
+        *judge_classes(gate, chosen.metrics),
         *much_worse(slices, gate.max_slice_gap, "accuracy"),
         *moved(drift, gate.max_feature_psi),
     )
-    return ClassOutcome(fitted, Verdict(reasons), choice, answer, slices, drift)
+    return ClassOutcome(Verdict(reasons), tuple(tried), choice, slices, drift)
 
 
 def too_rare(

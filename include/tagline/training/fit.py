@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pandas as pd
 
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused, did_you_mean
+from tagline.training.contributions import Described
 from tagline.training.estimators.tag_classifier import CANDIDATES, LOGISTIC, TagClassifier
-from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, stack
+from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, hashed, part_of, stack
 
 STRENGTH = 0.1  # inverse of the ridge penalty: panels repeat customers, so rows overstate the data
 _TINY = 1e-15
@@ -53,8 +53,16 @@ def probability(pipeline: Any, rows: pd.DataFrame) -> Array:
     return values
 
 
-def fit(kind: str, features: Mapping[str, DataType], training: Panel) -> Fitted:
-    """Fit one candidate on the training rows; labels are codes of any number of classes."""
+def fit(
+    kind: str,
+    features: Mapping[str, DataType],
+    training: Panel,
+    described: Mapping[str, Described] | None = None,
+) -> Fitted:
+    """Fit one candidate on the training rows; labels are codes of any number of classes.
+
+    `described` is how its reasons speak of the features.
+    """
     if kind not in CANDIDATES:
         raise ModelRefused(f"no such candidate {kind!r}.{did_you_mean(kind, CANDIDATES)}")
     unread = [slug for slug, type_ in features.items() if type_ not in NUMBERS | CATEGORIES]
@@ -64,8 +72,9 @@ def fit(kind: str, features: Mapping[str, DataType], training: Panel) -> Fitted:
         raise ModelRefused("the training rows hold only one class; there is nothing to learn")
     if training.rows[list(features)].nunique(dropna=False).max() < 2:
         raise ModelRefused("every feature is constant in the training rows; nothing to learn from")
-    read = {slug: "number" if kind in NUMBERS else "category" for slug, kind in features.items()}
-    model = TagClassifier(read, candidate=kind, strength=STRENGTH)
+    read = {slug: "number" if type_ in NUMBERS else "category" for slug, type_ in features.items()}
+    words = None if described is None else {slug: dict(described[slug]) for slug in features}
+    model = TagClassifier(read, candidate=kind, described=words, strength=STRENGTH)
     model.fit(training.rows, training.label, training.customers)
     parameters: dict[str, Any] = {"rows": len(training.rows)}
     if kind == LOGISTIC:
@@ -121,15 +130,5 @@ def log_loss(model: TagClassifier, panel: Panel) -> float:
 
 def _by_customers(panel: Panel) -> tuple[Panel, Panel]:
     """Two thirds and one third of the rows, each customer's in one part, the same every time."""
-    hashed = np.array([crc32(str(customer).encode()) for customer in panel.customers])
-    apart = hashed % 3 == 0
-    first, second = (
-        replace(
-            panel,
-            customers=panel.customers[kept],
-            rows=panel.rows[kept].reset_index(drop=True),
-            label=panel.label[kept],
-        )
-        for kept in (~apart, apart)
-    )
-    return first, second
+    apart = hashed(panel.customers) % 3 == 0
+    return part_of(panel, ~apart), part_of(panel, apart)

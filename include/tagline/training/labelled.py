@@ -16,7 +16,15 @@ from tagline.labels.decided import Decided
 from tagline.labels.judged import agreement_of, decisions, too_little_agreement
 from tagline.labels.selection import held_out
 from tagline.training.inputs import load_rows, load_tags
-from tagline.training.panels import Array, Panel, schedule
+from tagline.training.panels import (
+    MOST_JUDGED,
+    MOST_TRAINED,
+    Array,
+    Panel,
+    part_of,
+    schedule,
+    thinned,
+)
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -36,6 +44,7 @@ class Labelled:
     trained: tuple[Panel, ...]
     holdout: Panel
     horizon: timedelta
+    at_one_instant: bool = True  # all rows of the holdout are as of its instant
     reasons: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
@@ -58,9 +67,9 @@ def _by_query(asked: Training, definition: MulticlassModel) -> Labelled:
             f"model {asked.model!r} has no panel whose horizon ends by the holdout's "
             f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
         )
-    holdout, *trained = (
-        _panel(asked.deployment, definition, instant) for instant in (plan.holdout, *plan.trained)
-    )
+    holdout = thinned(_panel(asked.deployment, definition, plan.holdout), MOST_JUDGED)
+    share = MOST_TRAINED // len(plan.trained)
+    trained = [thinned(_panel(asked.deployment, definition, each), share) for each in plan.trained]
     about = {"label": definition.label, "horizon_days": definition.horizon.days}
     return Labelled(tuple(trained), holdout, definition.horizon, about=about)
 
@@ -75,9 +84,8 @@ def _panel(deployment: Deployment, definition: MulticlassModel, instant: Any) ->
             f"sql/labels/{definition.label}.sql returns {name!r}, which is none of the model's "
             f"classes.{did_you_mean(name, definition.classes)}"
         )
-    return Panel(
-        instant, customers[known], rows[known].reset_index(drop=True), _texts(classes.tolist())
-    )
+    label = _texts(outcomes["label"].astype(str).tolist())
+    return part_of(Panel(instant, customers, rows, label), known)
 
 
 def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> Labelled:
@@ -106,7 +114,8 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
         "annotators": len(found.annotators),
         "judged_twice": found.customers,
     }
-    return Labelled((training,), holdout, timedelta(0), reasons, about)
+    once = len({one.about_at for one in told}) == 1
+    return Labelled((training,), holdout, timedelta(0), once, reasons, about)
 
 
 def people_rows(

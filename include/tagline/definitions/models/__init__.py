@@ -5,9 +5,17 @@ from typing import Annotated
 from pydantic import Field
 
 from tagline.definitions.models.binary import BinaryModel
-from tagline.definitions.models.head import LabelQuery, ModelHead, Panels
+from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.models.multiclass import MulticlassModel
 
 AnyModel = Annotated[BinaryModel | MulticlassModel, Field(discriminator="task")]
 
-__all__ = ["AnyModel", "BinaryModel", "LabelQuery", "ModelHead", "MulticlassModel", "Panels"]
+__all__ = [
+    "AnyModel",
+    "BinaryModel",
+    "DriftLimits",
+    "LabelQuery",
+    "ModelHead",
+    "MulticlassModel",
+    "Panels",
+]

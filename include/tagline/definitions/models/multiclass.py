@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tagline.definitions.models.head import LabelQuery, ModelHead, Panels
+from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.types import DataType, Definition, Duration, Slug
 
 
@@ -46,6 +46,7 @@ class MulticlassModel(ModelHead):
     candidates: tuple[Literal["logistic_regression", "boosted_trees"], ...] = Field(min_length=1)
     slices: tuple[Slug, ...] = ()  # text or boolean tags; the model is to be good for each value
     gate: ClassGate
+    drift: DriftLimits = DriftLimits()
 
     @model_validator(mode="after")
     def _one_kind_of_label(self) -> Self:
@@ -63,14 +64,24 @@ class MulticlassModel(ModelHead):
 
     @property
     def outputs(self) -> Mapping[str, DataType]:
-        """The most probable class, and how probable it is."""
-        return {"class": DataType.TEXT, "probability": DataType.NUMBER}
+        """The most probable class, how probable it is, and the reasons in two languages."""
+        return {
+            "class": DataType.TEXT,
+            "probability": DataType.NUMBER,
+            "reasons": DataType.TEXT_LIST,
+            "reasons_zh": DataType.TEXT_LIST,
+        }
 
     @property
     def compared(self) -> Mapping[tuple[str | int, ...], str]:
         """The plain rule's tag, and those of the slices."""
         slices = {("slices", place): slug for place, slug in enumerate(self.slices)}
         return {("rule", "tag"): self.rule.tag, **slices}
+
+    @property
+    def drift_limits(self) -> DriftLimits:
+        """Those of the file."""
+        return self.drift
 
     @property
     def label_query(self) -> LabelQuery | None:

@@ -21,12 +21,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 LOGISTIC = "logistic_regression"
 TREES = "boosted_trees"
 CANDIDATES = (LOGISTIC, TREES)
-TRUSTED = (
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "tagline.training.estimators.tag_classifier.TagClassifier",
-)  # the types that skops must be told to load
-FOLDS = 5
+FOLDS = 3
 EXPLAINED = 12  # features of trees that contributions are computed of: the strongest in training
 SAMPLE = 2000  # training rows by which the strongest are found
 SEED = 20170101
@@ -37,12 +32,14 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Probabilities of classes from a table with a column per tag.
 
     `features` says of each column whether it is a "number" (floats, NaN where missing) or a
-    "category" (strings, None where missing). `candidate` is logistic_regression, with a ridge
+    "category" (strings, None where missing); `described` how it is spoken of (see
+    `contributions.Described`), so that a restored model gives the reasons that it gave before.
+    `candidate` is logistic_regression, with a ridge
     penalty of inverse strength `strength`, or boosted_trees, whose probabilities are calibrated
     on training rows that the trees had not seen. Classes are the codes of the labels.
 
-    Fitted: `classes_`; `shapes_`, how each feature is read; `bins_`, where the training rows lay
-    (see `drift`); `usual_`, each feature's median or most frequent training value; and
+    Fitted: `classes_`; `shapes_`, how each feature is read; `training_bins_`, where the training
+    rows lay (see `drift`); `usual_`, each feature's median or most frequent training value; and
     `importance_`, each feature's mean absolute contribution in log odds.
     """
 
@@ -50,12 +47,14 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         features: Mapping[str, str],
         candidate: str = LOGISTIC,
+        described: Mapping[str, Mapping[str, str | None]] | None = None,
         strength: float = 0.1,
-        trees: int = 120,
+        trees: int = 100,
         leaves: int = 8,
     ) -> None:
         self.features = features
         self.candidate = candidate
+        self.described = described
         self.strength = strength
         self.trees = trees
         self.leaves = leaves
@@ -75,7 +74,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         if set(self.shapes_.values()) == {CONSTANT}:
             raise ValueError("every feature is constant")
-        self.bins_: dict[str, Bins] = {
+        self.training_bins_: dict[str, Bins] = {
             slug: bins_of(rows[slug], is_number=is_number) for slug, is_number in numbers.items()
         }
         self.usual_ = {slug: _usual(rows[slug], numbers[slug]) for slug in self.features}
@@ -120,6 +119,11 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return self._contributions(self._design(rows), of)
 
+    def explained(self, rows: pd.DataFrame) -> tuple[Array, Array]:
+        """The probabilities and the contributions, for the price of reading the rows once."""
+        design = self._design(rows)
+        return self._probabilities(design), self._contributions(design, None)
+
     def weights(self) -> dict[str, float]:
         """Coefficients of the standardised inputs, or else the importances; strongest first.
 
@@ -138,7 +142,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.candidate == LOGISTIC:
             return LogisticRegression(C=self.strength, max_iter=2000)
         return HistGradientBoostingClassifier(
-            learning_rate=0.06,
+            learning_rate=0.07,
             max_iter=self.trees,
             max_leaf_nodes=self.leaves,
             min_samples_leaf=40,
@@ -195,9 +199,12 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         whole = self._evidence(design, of)
         for slug in self.explained_:
             columns = self.inputs_.output_indices_[slug]
-            other = design.copy()
+            unusual = (design[:, columns] != self.usual_design_[columns]).any(axis=1)
+            other = design[unusual]
             other[:, columns] = self.usual_design_[columns]
-            made[:, place[slug]] = whole - self._evidence(other, of)
+            if len(other):
+                its = None if of is None else of[unusual]
+                made[unusual, place[slug]] = whole[unusual] - self._evidence(other, its)
         return made
 
     def _evidence(self, design: Array, of: Any) -> Array:
