@@ -122,8 +122,8 @@ def _sections(catalog: Catalog) -> Iterator[str]:
 def _label_set() -> Iterator[str]:
     """The keys of a label set, which manual tags read."""
     schema = schema_of("label_set")
-    yield "\nA label set is a file `include/labels/<label_set>.yaml`: [labels by people](labels.md)."
-    yield ""
+    file = "`include/labels/<label_set>.yaml`"
+    yield f"\nA label set is a file {file}: [labels by people](labels.md).\n"
     yield from _keys(schema, schema["properties"], schema["$defs"])
     yield "\nEach of its `values`:\n"
     value = schema["$defs"]["LabelValue"]
