@@ -15,6 +15,7 @@ from tagline.training.panels import Array
 Labels = np.ndarray[Any, np.dtype[np.int64]]
 
 PERMUTATIONS = 999
+RANGES = 20
 CLIPPED = 3.0  # standard deviations beyond which a number says no more
 
 
@@ -133,6 +134,28 @@ def chance(labels: Labels, values: Array, permutations: int = PERMUTATIONS) -> f
         for _ in range(permutations)
     )
     return (1 + reached) / (1 + permutations)
+
+
+def told_by(labels: Labels, values: pd.Series[Any]) -> float:
+    """The share of customers whose circle is the most frequent one among others of their value.
+
+    Numbers are cut into twenty ranges. Near the share of the largest circle, a tag says nothing.
+    """
+    member = labels != 0
+    shown = values[member]
+    if pd.api.types.is_numeric_dtype(shown):
+        shown = pd.qcut(shown.rank(method="first"), RANGES, labels=False)
+    _, group = np.unique(shown.fillna("").astype(str).to_numpy(dtype=str), return_inverse=True)
+    circles, circle = np.unique(labels[member], return_inverse=True)
+    counts = np.zeros((int(group.max(initial=-1)) + 1, len(circles)))
+    np.add.at(counts, (group, circle), 1)
+    others = counts[group]
+    own = np.arange(len(circle))
+    others[own, circle] -= 1  # the customer itself must not tell
+    rival = others.copy()
+    rival[own, circle] = -1
+    told = others[own, circle] > rival.max(axis=1, initial=-1)
+    return float(told.mean()) if len(told) else 0.0
 
 
 def _indicator(groups: Labels) -> sparse.csr_array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -32,13 +33,17 @@ class Circles(ClusterMixin, BaseEstimator):
 
     Rows are (customer_id, item, weight): how often or how much a customer had to do with an item,
     such as a store. A profile is log(1 + weight) × rarity of the item, of length 1; likeness is
-    its cosine. Fitted on an earlier fit's `previous`, the search starts from that one's circles,
-    and a circle keeps its id where it overlaps enough with the earlier one.
+    its cosine. With an earlier fit as `previous`, the search starts from that one's circles, and
+    a circle keeps its id where it overlaps enough with the earlier one. A search from nothing is
+    made too, and taken where it is better by more than `min_gain` of modularity: so circles last
+    until they no longer fit.
 
     After `fit`: `customers_` (sorted) with `labels_`, the id of each one's circle, 0 for no
     circle; `circles_` (ids, ascending) with `sizes_`; `items_` with `rarity_`; `centres_`, the
     mean profile of each circle, of length 1; `modularity_` of the partition, before the small ones
-    were dropped; `small_`, the customers that those held; `next_id_`, the first id never used.
+    were dropped; `small_`, the customers that those held; `renewed_`, whether the search from
+    nothing was taken although there were earlier circles; `next_id_`, the first id never used.
+    `names_` (a row per circle: English, Chinese) and `leads_` are given by `call`.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Circles(ClusterMixin, BaseEstimator):
         resolution: float = 1.0,
         min_size: int = 10,
         min_overlap: float = 0.25,
+        min_gain: float = 0.01,
         max_item_share: float = 0.5,
         max_customers: int = 50_000,
         iterations: int = 3,
@@ -58,14 +64,25 @@ class Circles(ClusterMixin, BaseEstimator):
         self.resolution = resolution  # higher: more and smaller circles
         self.min_size = min_size  # a smaller group is no circle
         self.min_overlap = min_overlap  # Jaccard index from which a circle keeps its id
+        self.min_gain = min_gain
         self.max_item_share = max_item_share  # an item of more customers tells nobody apart
         self.max_customers = max_customers  # a larger population is sampled; the rest is assigned
         self.iterations = iterations
         self.trials = trials  # searches of which the best is kept
         self.seed = seed
 
-    def fit(self, rows: pd.DataFrame, y: None = None, previous: Self | None = None) -> Self:
-        """Find the circles of the customers in the rows; their order does not matter."""
+    def fit(
+        self,
+        rows: pd.DataFrame,
+        y: None = None,
+        *,
+        previous: Circles | None = None,
+        first_id: int = 1,
+    ) -> Self:
+        """Find the circles of the customers in the rows; their order does not matter.
+
+        Ids below `first_id`, and all that `previous` knows of, are given to no new circle.
+        """
         rows = checked(rows)
         everyone = np.unique(rows["customer_id"].to_numpy(dtype=str))
         self.customers_: Texts = sampled(everyone, self.max_customers)
@@ -77,13 +94,19 @@ class Circles(ClusterMixin, BaseEstimator):
                 "no two customers share an item, so there are no circles; choose coarser items"
             )
         earlier = None if previous is None else previous.labels_of(self.customers_)
-        found = self._communities(graph, earlier)
+        found = self._communities(graph, None)
         self.modularity_ = modularity(graph, found)
+        self.renewed_ = earlier is not None
+        if earlier is not None:
+            lasting = self._communities(graph, earlier)
+            quality = modularity(graph, lasting)
+            if self.modularity_ - quality <= self.min_gain:
+                found, self.modularity_, self.renewed_ = lasting, quality, False
         linked = np.diff(graph.indptr) > 0
         sizes = np.bincount(found)
         kept = linked & (sizes[found] >= self.min_size)
         self.small_ = int(len(found) - kept.sum())
-        first = 1 if previous is None else previous.next_id_
+        first = first_id if previous is None else max(first_id, previous.next_id_)
         self.labels_, self.next_id_ = identified(
             np.where(kept, found + 1, NONE), earlier, first, self.min_overlap
         )
@@ -91,6 +114,17 @@ class Circles(ClusterMixin, BaseEstimator):
         self.centres_: Floats = unit_rows(
             _indicator(self.labels_, self.circles_) @ matrix
         ).toarray()
+        self.names_: Texts = np.array(
+            [(f"Circle {number}", f"圈子{number}") for number in self.circles_.tolist()], dtype=str
+        )
+        self.leads_: Texts = np.array([""] * len(self.circles_), dtype=str)
+        return self
+
+    def call(self, names: Mapping[int, tuple[str, str, str]]) -> Self:
+        """Name the circles: by id, the English and the Chinese name, and what leads them."""
+        given = [names[circle] for circle in self.circles_.tolist()]
+        self.names_ = np.array([(english, chinese) for english, chinese, _ in given])
+        self.leads_ = np.array([lead for _, _, lead in given])
         return self
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
