@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,14 @@ def figures(
         "lift.png": _lift(label, model, rule),
         "coefficients.png": _coefficients(weights),
     }
+
+
+def circle_sizes(names: Sequence[str], sizes: Sequence[int]) -> Figure:
+    """How many customers each circle has."""
+    height = 1.2 + 0.26 * len(names)
+    figure, axes = _axes("Circles", "customers", "", height=height)
+    axes.barh(list(names)[::-1], list(sizes)[::-1], color=MODEL)
+    return figure
 
 
 def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
