@@ -5,9 +5,17 @@ from typing import Annotated
 from pydantic import Field
 
 from tagline.definitions.models.binary import BinaryModel
-from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.models.circles import CirclesModel
+from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 
 AnyModel = Annotated[BinaryModel | CirclesModel, Field(discriminator="task")]
 
-__all__ = ["AnyModel", "BinaryModel", "CirclesModel", "LabelQuery", "ModelHead", "Panels"]
+__all__ = [
+    "AnyModel",
+    "BinaryModel",
+    "CirclesModel",
+    "DriftLimits",
+    "LabelQuery",
+    "ModelHead",
+    "Panels",
+]
