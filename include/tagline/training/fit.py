@@ -60,11 +60,16 @@ def fit(kind: str, features: Mapping[str, DataType], training: Panel) -> Fitted:
         raise ModelRefused(f"no such candidate {kind!r}; known: logistic_regression")
     if len(set(training.label.tolist())) < 2:
         raise ModelRefused("the training rows hold only one class; there is nothing to learn")
-    shapes = {slug: _shape(training.rows[slug], type_) for slug, type_ in features.items()}
-    pipeline = Pipeline([("inputs", _inputs(shapes)), ("model", _logistic_regression())])
+    shapes = shapes_of(features, training.rows)
+    pipeline = Pipeline([("inputs", inputs_of(shapes)), ("model", _logistic_regression())])
     pipeline.fit(training.rows[list(features)], training.label)
     parameters = {"strength": STRENGTH, "penalty": "l2", "rows": len(training.rows)}
     return Fitted(kind, pipeline, shapes, parameters)
+
+
+def shapes_of(features: Mapping[str, DataType], rows: pd.DataFrame) -> dict[str, str]:
+    """How each feature goes into a model: number, skewed number, category, constant."""
+    return {slug: _shape(rows[slug], type_) for slug, type_ in features.items()}
 
 
 def _shape(values: pd.Series[Any], type_: DataType) -> str:
@@ -77,7 +82,8 @@ def _shape(values: pd.Series[Any], type_: DataType) -> str:
     return "skewed number" if abs(skewness) > SKEWED else "number"
 
 
-def _inputs(shapes: Mapping[str, str]) -> ColumnTransformer:
+def inputs_of(shapes: Mapping[str, str]) -> ColumnTransformer:
+    """The unfitted transformer of features to numbers; ModelRefused when all are constant."""
     median = SimpleImputer(strategy="median", add_indicator=True)
     # arcsinh is a logarithm of the size that keeps the sign, and 0 at 0
     logarithm = FunctionTransformer(np.arcsinh, feature_names_out="one-to-one")

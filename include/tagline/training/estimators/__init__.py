@@ -1,0 +1,1 @@
+"""Estimators in scikit-learn's manner that scikit-learn does not have."""
