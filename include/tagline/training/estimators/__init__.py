@@ -1,1 +1,1 @@
-"""Estimators in scikit-learn's manner that scikit-learn does not have."""
+"""Learners of our own, as scikit-learn estimators whose fitted state is plain values and arrays."""
