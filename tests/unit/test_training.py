@@ -97,7 +97,7 @@ def test_panels_are_trained_on_only_when_their_horizon_ends_by_the_holdout() -> 
 
 
 def test_a_model_with_signal_is_accepted_and_beats_the_rule() -> None:
-    outcome = assess(definition(), FEATURES, stack([panel(1), panel(2)]), panel(3))
+    outcome = assess(definition(), FEATURES, [panel(1), panel(2)], panel(3))
     assert outcome.verdict.accepted, outcome.verdict.reasons
     gain = outcome.metrics["gain_over_rule"]
     auc, rule = outcome.metrics["roc_auc"], outcome.metrics["rule_roc_auc"]
@@ -112,7 +112,7 @@ def test_random_labels_are_refused_with_reasons() -> None:
     training, holdout = (
         with_labels(one, random.random(len(one.label)) < 0.3) for one in (panel(1), panel(2))
     )
-    verdict = assess(definition(), FEATURES, training, holdout).verdict
+    verdict = assess(definition(), FEATURES, [training], holdout).verdict
     assert verdict.word == "refused"
     assert any("min_roc_auc" in reason for reason in verdict.reasons)
     assert any("plain rule" in reason for reason in verdict.reasons)
@@ -135,7 +135,7 @@ def test_a_feature_that_gives_the_label_away_is_refused_by_name(form: str) -> No
         return Panel(one.as_of, one.customers, rows, one.label)
 
     features = {**FEATURES, "closed": DataType.TEXT if form == "text" else DataType.NUMBER}
-    verdict = assess(definition(), features, leaking(panel(1)), leaking(panel(2))).verdict
+    verdict = assess(definition(), features, [leaking(panel(1))], leaking(panel(2))).verdict
     assert not verdict.accepted
     named = [reason for reason in verdict.reasons if "gives the label away" in reason]
     assert len(named) == 1 and "'closed'" in named[0]
@@ -145,7 +145,7 @@ def test_too_few_positives_are_refused_before_anything_is_fitted() -> None:
     training = panel(1)
     few = np.zeros(len(training.label))
     few[:20] = 1
-    outcome = assess(definition(), FEATURES, training, with_labels(panel(2), few))
+    outcome = assess(definition(), FEATURES, [training], with_labels(panel(2), few))
     assert outcome.fitted is None
     assert outcome.verdict.reasons == (
         "the holdout rows hold 20 positives, fewer than min_positives 30",
@@ -155,14 +155,14 @@ def test_too_few_positives_are_refused_before_anything_is_fitted() -> None:
 def test_a_badly_calibrated_model_is_refused() -> None:
     training, holdout = panel(1), panel(2)
     rare = training.label * (np.random.default_rng(1).random(len(training.label)) < 0.3)
-    verdict = assess(definition(), FEATURES, with_labels(training, rare), holdout).verdict
+    verdict = assess(definition(), FEATURES, [with_labels(training, rare)], holdout).verdict
     assert any("max_calibration_error" in reason for reason in verdict.reasons)
 
 
 def test_a_model_surely_worse_than_the_champion_is_refused() -> None:
     holdout = panel(3)
     better = holdout.label * 0.3 + np.random.default_rng(0).random(len(holdout.label)) * 0.7
-    outcome = assess(definition(), FEATURES, panel(1), holdout, champion=better)
+    outcome = assess(definition(), FEATURES, [panel(1)], holdout, champion=better)
     assert outcome.metrics["gain_over_champion"].high < 0
     assert any("champion" in reason for reason in outcome.verdict.reasons)
 

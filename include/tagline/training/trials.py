@@ -14,8 +14,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from tagline.training.estimators.tag_inputs import linear_inputs
+from tagline.training.estimators.uplift import shapes_of
 from tagline.training.evaluate import Interval, bootstrap, roc_auc
-from tagline.training.fit import inputs_of
 from tagline.training.forward import Rows, forward
 from tagline.training.panels import Array
 
@@ -53,7 +54,7 @@ class Trial:
         return hashed.hexdigest()[:16]
 
 
-def treatment_auc(trial: Trial, shapes: Mapping[str, str]) -> dict[str, Interval]:
+def treatment_auc(trial: Trial, features: Mapping[str, str]) -> dict[str, Interval]:
     """How well the features tell who was treated, each by a model that has not seen the customer.
 
     A logistic regression finds a small shift of a feature, boosted trees find anything else. Arms
@@ -67,10 +68,11 @@ def treatment_auc(trial: Trial, shapes: Mapping[str, str]) -> dict[str, Interval
         ),
     }
     metrics = {}
+    shapes = shapes_of(features, trial.rows)
     for name, make in models.items():
 
         def propensity(learnt: Rows, asked: Rows, make: Any = make) -> Array:
-            model = make_pipeline(inputs_of(shapes), make())
+            model = make_pipeline(linear_inputs(shapes), make())
             model.fit(trial.rows.iloc[learnt], trial.treated[learnt])
             answer: Array = model.predict_proba(trial.rows.iloc[asked])[:, 1]
             return answer
@@ -82,9 +84,9 @@ def treatment_auc(trial: Trial, shapes: Mapping[str, str]) -> dict[str, Interval
     return bootstrap(metrics, {}, len(judged.rows), _RESAMPLES, confidence)
 
 
-def differences(trial: Trial, shapes: Mapping[str, str]) -> dict[str, float]:
+def differences(trial: Trial, features: Mapping[str, str]) -> dict[str, float]:
     """How far apart the arms are in each input, in its standard deviations, the furthest first."""
-    inputs = inputs_of(shapes).fit(trial.rows)
+    inputs = linear_inputs(shapes_of(features, trial.rows)).fit(trial.rows)
     numbers = pd.DataFrame(
         np.asarray(inputs.transform(trial.rows)), columns=inputs.get_feature_names_out()
     )

@@ -11,9 +11,8 @@ from tagline.definitions.models.campaign_uplift import UpliftGate
 from tagline.definitions.types import DataType
 from tagline.training.estimators.uplift import UpliftModel
 from tagline.training.evaluate import Interval, bootstrap
-from tagline.training.fit import inputs_of, shapes_of
 from tagline.training.forward import DIVISIONS, Judged, Rows, forward, mean_of, of_rows
-from tagline.training.panels import Array
+from tagline.training.panels import NUMBERS, Array
 from tagline.training.targeting import (
     Curve,
     curve,
@@ -46,7 +45,6 @@ class Uplift:
     reasons: tuple[str, ...]
     metrics: Mapping[str, Interval] = field(default_factory=dict)
     candidates: tuple[Judgement, ...] = ()
-    shapes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def accepted(self) -> bool:
@@ -65,12 +63,12 @@ def assess_uplift(
     lacking = enough(gate, trial)
     if lacking:
         return Uplift(lacking)
-    shapes = shapes_of(features, trial.rows)
-    propensity = treatment_auc(trial, shapes)
-    unlike = not_comparable(propensity, differences(trial, shapes), gate.max_treatment_auc)
+    kinds = kinds_of(features)
+    propensity = treatment_auc(trial, kinds)
+    unlike = not_comparable(propensity, differences(trial, kinds), gate.max_treatment_auc)
     if unlike:
-        return Uplift(unlike, propensity, shapes=shapes)
-    judged = {approach: _judged(approach, trial, shapes) for approach in approaches}
+        return Uplift(unlike, propensity)
+    judged = {approach: _judged(approach, trial, kinds) for approach in approaches}
     confidence = 1 - 0.05 / len(approaches)
     measured = _measured(trial, judged, confidence)
     candidates = []
@@ -87,13 +85,17 @@ def assess_uplift(
         )
     candidates.sort(key=lambda one: -one.metrics["qini_area"].value)
     best = candidates[0]
-    return Uplift(best.reasons, best.metrics, tuple(candidates), shapes)
+    return Uplift(best.reasons, best.metrics, tuple(candidates))
 
 
-def fit_uplift(approach: str, shapes: Mapping[str, str], trial: Trial) -> UpliftModel:
+def fit_uplift(approach: str, kinds: Mapping[str, str], trial: Trial) -> UpliftModel:
     """The model of one approach, learnt from the whole trial."""
-    model = UpliftModel(approach, inputs_of(shapes))
-    return model.fit(trial.rows[list(shapes)], trial.treated, trial.outcome)
+    return UpliftModel(kinds, approach).fit(trial.rows, trial.treated, trial.outcome)
+
+
+def kinds_of(features: Mapping[str, DataType]) -> dict[str, str]:
+    """Whether an estimator reads each feature as a number or as a category."""
+    return {slug: "number" if kind in NUMBERS else "category" for slug, kind in features.items()}
 
 
 def enough(gate: UpliftGate, trial: Trial) -> tuple[str, ...]:
@@ -132,10 +134,10 @@ def judge_uplift(
     )
 
 
-def _judged(approach: str, trial: Trial, shapes: Mapping[str, str]) -> tuple[Judged, ...]:
+def _judged(approach: str, trial: Trial, kinds: Mapping[str, str]) -> tuple[Judged, ...]:
     def score(learnt: Rows, asked: Rows) -> Array:
-        model = fit_uplift(approach, shapes, trial.part(learnt))
-        return model.predict_uplift(trial.rows[list(shapes)].iloc[asked])
+        model = fit_uplift(approach, kinds, trial.part(learnt))
+        return model.predict_uplift(trial.rows.iloc[asked])
 
     return tuple(forward(trial.customers, score, division) for division in range(DIVISIONS))
 

@@ -25,6 +25,9 @@ class ModelGate(Definition):
     min_gain_over_rule: float = Field(0.0, ge=0)  # lower end of the bootstrap interval
     max_calibration_error: float = Field(gt=0, le=1)
     max_single_feature_auc: float = Field(0.99, gt=0.5, le=1)  # above: gives the label away
+    max_feature_psi: float = Field(0.5, gt=0)  # of the holdout against the training rows
+    max_slice_gap: float = Field(0.15, gt=0, le=0.5)  # ROC AUC of a slice below that of all
+    min_slice_rows: int = Field(100, ge=20)  # with at least ten of either label; else not judged
     min_positives: int = Field(30, ge=1)
 
 
@@ -36,7 +39,8 @@ class BinaryModel(ModelHead):
     horizon: Duration
     features: tuple[Slug, ...] = Field(min_length=1)
     rule: PlainRule
-    candidates: tuple[Literal["logistic_regression"], ...] = Field(min_length=1)
+    candidates: tuple[Literal["logistic_regression", "boosted_trees"], ...] = Field(min_length=1)
+    slices: tuple[Slug, ...] = ()  # text or boolean tags; the model is to be good for each value
     panels: Panels
     gate: ModelGate
     threshold: float = Field(0.5, gt=0, lt=1)  # of the class output
