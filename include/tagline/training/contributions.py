@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import pandas as pd
 
-from tagline.definitions.types import DataType, Names
+from tagline.definitions.tag import TagDefinition
+from tagline.definitions.types import DataType
 from tagline.training.panels import Array
 
 Language = Literal["en", "zh"]
@@ -29,35 +29,46 @@ WORDS: Mapping[Language, Mapping[str | None, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class Described:
-    """How a feature is spoken of: its tag's name, type, and unit."""
+class Described(TypedDict):
+    """How a feature is spoken of: its tag's names, type and unit; plain, to go with a model."""
 
-    name: Names
-    type: DataType
-    unit: str | None = None
+    en: str
+    zh: str
+    type: str
+    unit: str | None
+
+
+def described(definition: TagDefinition) -> Described:
+    """How reasons speak of a tag."""
+    return Described(
+        en=definition.name.en,
+        zh=definition.name.zh,
+        type=definition.type.value,
+        unit=definition.unit,
+    )
 
 
 def reasons(
     contributions: Array,
     rows: pd.DataFrame,
     usual: Mapping[str, Any],
-    described: Mapping[str, Described],
+    spoken_of: Mapping[str, Described],
     language: Language = "en",
 ) -> list[list[str]]:
     """For each row its largest contributions in words, the largest first.
 
     `contributions` has a column per feature of `usual`, in that order, in log odds; `usual` is
-    each feature's usual value. A row to which no feature contributes much has no reasons.
+    each feature's usual value, `spoken_of` how it is named. A row to which no feature contributes
+    much has no reasons.
     """
     slugs = list(usual)
     most = min(REASONS, len(slugs))
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
     size = np.take_along_axis(contributions, order, axis=1)
     said: list[list[str]] = [[] for _ in range(len(rows))]
-    texts = [_texts(rows[slug], described[slug], language) for slug in slugs]
-    usually = [spoken(usual[slug], described[slug], language) for slug in slugs]
-    names = [getattr(described[slug].name, language) for slug in slugs]
+    texts = [_texts(rows[slug], spoken_of[slug], language) for slug in slugs]
+    usually = [spoken(usual[slug], spoken_of[slug], language) for slug in slugs]
+    names = [spoken_of[slug][language] for slug in slugs]
     raises, lowers = SENTENCES[language]
     for rank in range(most):  # the largest contributions of all rows, then the next ones
         strong = np.flatnonzero(np.abs(size[:, rank]) >= LEAST)
@@ -72,19 +83,19 @@ def reasons(
     return said
 
 
-def spoken(value: Any, described: Described, language: Language = "en") -> str:
+def spoken(value: Any, of: Described, language: Language = "en") -> str:
     """A feature's value as a reason shows it; at most three digits, shares as percentages.
 
-    >>> of = Described(Names(en="Share", zh="占比"), DataType.NUMBER, "share")
+    >>> of = Described(en="Share", zh="占比", type="number", unit="share")
     >>> spoken(0.1234, of), spoken(None, of), spoken(float("nan"), of, "zh")
     ('12%', 'none', '无')
     """
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return WORDS[language][None]
     if isinstance(value, str):
-        words = WORDS[language] if described.type is DataType.BOOLEAN else {}
+        words = WORDS[language] if of["type"] == DataType.BOOLEAN else {}
         return words.get(value, value)
-    if described.unit == "share":
+    if of["unit"] == "share":
         return f"{value:.0%}"
     size = abs(value)
     digits = 0 if size >= 100 else 1 if size >= 10 else 2
@@ -92,8 +103,8 @@ def spoken(value: Any, described: Described, language: Language = "en") -> str:
     return text.rstrip("0").rstrip(".") if digits else text
 
 
-def _texts(values: pd.Series[Any], described: Described, language: Language) -> Sequence[str]:
+def _texts(values: pd.Series[Any], of: Described, language: Language) -> Sequence[str]:
     """The values in words; each distinct one is worded once."""
     codes, distinct = pd.factorize(values, use_na_sentinel=False)
-    words = [spoken(value, described, language) for value in distinct.tolist()]
+    words = [spoken(value, of, language) for value in distinct.tolist()]
     return [words[code] for code in codes.tolist()]

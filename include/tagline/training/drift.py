@@ -37,7 +37,7 @@ def bins_of(values: pd.Series[Any], *, is_number: bool) -> Bins:
         present = present[np.isfinite(present)]
         edges: list[float] = []
         if len(present):
-            tenths = np.linspace(0, 1, BINS + 1)[1:-1]
+            tenths = np.arange(1, BINS) / BINS
             # inverted_cdf: an edge is a value that occurs, so equal values fall in one bin
             edges = np.unique(np.quantile(present, tenths, method="inverted_cdf")).tolist()
         bins = Bins(is_number=True, edges=edges, values=[], counts=[])

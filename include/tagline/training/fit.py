@@ -13,6 +13,7 @@ import pandas as pd
 
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused, did_you_mean
+from tagline.training.contributions import Described
 from tagline.training.estimators.tag_classifier import CANDIDATES, LOGISTIC, TagClassifier
 from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, stack
 
@@ -53,8 +54,16 @@ def probability(pipeline: Any, rows: pd.DataFrame) -> Array:
     return values
 
 
-def fit(kind: str, features: Mapping[str, DataType], training: Panel) -> Fitted:
-    """Fit one candidate on the training rows; labels are codes of any number of classes."""
+def fit(
+    kind: str,
+    features: Mapping[str, DataType],
+    training: Panel,
+    described: Mapping[str, Described] | None = None,
+) -> Fitted:
+    """Fit one candidate on the training rows; labels are codes of any number of classes.
+
+    `described` is how its reasons speak of the features.
+    """
     if kind not in CANDIDATES:
         raise ModelRefused(f"no such candidate {kind!r}.{did_you_mean(kind, CANDIDATES)}")
     unread = [slug for slug, type_ in features.items() if type_ not in NUMBERS | CATEGORIES]
@@ -64,8 +73,9 @@ def fit(kind: str, features: Mapping[str, DataType], training: Panel) -> Fitted:
         raise ModelRefused("the training rows hold only one class; there is nothing to learn")
     if training.rows[list(features)].nunique(dropna=False).max() < 2:
         raise ModelRefused("every feature is constant in the training rows; nothing to learn from")
-    read = {slug: "number" if kind in NUMBERS else "category" for slug, kind in features.items()}
-    model = TagClassifier(read, candidate=kind, strength=STRENGTH)
+    read = {slug: "number" if type_ in NUMBERS else "category" for slug, type_ in features.items()}
+    words = None if described is None else {slug: dict(described[slug]) for slug in features}
+    model = TagClassifier(read, candidate=kind, described=words, strength=STRENGTH)
     model.fit(training.rows, training.label, training.customers)
     parameters: dict[str, Any] = {"rows": len(training.rows)}
     if kind == LOGISTIC:

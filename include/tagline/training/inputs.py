@@ -53,13 +53,13 @@ def tags_read(catalog: Catalog, definition: AnyModel) -> dict[str, DataType]:
 
 
 def load_panel(
-    deployment: Deployment, definition: AnyModel, compared: str, instant: datetime
+    deployment: Deployment, definition: AnyModel, compared: Iterable[str], instant: datetime
 ) -> Panel:
-    """Features, a compared tag and the label of the model's population at one past instant.
+    """Features, compared tags and the label of the model's population at one past instant.
 
     Customers without a label, of whom it cannot be said, are left out.
     """
-    customers, rows, outcomes = load_rows(deployment, definition, (compared,), instant)
+    customers, rows, outcomes = load_rows(deployment, definition, compared, instant)
     known = outcomes["label"].notna().to_numpy()
     return Panel(
         instant,
@@ -80,7 +80,11 @@ def load_rows(
     query = definition.label_query
     assert query is not None
     types = tags_read(deployment.catalog, definition)
+    compared = tuple(compared)
     for slug in compared:
+        if slug not in deployment.catalog.tags:
+            reason = deployment.catalog.unavailable.get(slug, "no such tag")
+            raise ModelRefused(f"the model is compared by {slug!r}, which is unavailable: {reason}")
         types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
     kept = tuple(dict.fromkeys((*definition.features, *compared)))
     table = feature_table(deployment, instant, tuple(types))

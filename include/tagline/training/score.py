@@ -36,12 +36,23 @@ _ARROW = {
 
 
 @dataclass(frozen=True)
+class Scored:
+    """How many customers a model scored, and how far its inputs lay from its training.
+
+    `drift` is the PSI of each feature, of a model that knows where its training rows lay.
+    """
+
+    rows: int
+    drift: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class ScoreReport:
     """The finished candidate, the model versions in it, and every tag without a column."""
 
     path: str
     rows: int
-    models: Mapping[str, Mapping[str, Any]]  # version, mlflow_version, label_end_at, …
+    models: Mapping[str, Mapping[str, Any]]  # version, mlflow_version, label_end_at, drift, …
     unavailable: Mapping[str, str]  # slug -> reason
     seconds: float
     subjects: Mapping[str, Mapping[str, Any]]  # the others' candidates, as compute made them
@@ -80,7 +91,8 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
             "label_end_at": version.label_end_at.isoformat(),
             "trained_as_of": version.trained_as_of.isoformat(),
             "run_url": version.run_url,
-            "scored": scored,
+            "scored": scored.rows,
+            "drift": scored.drift,
         }
     path = candidate_file(deployment, run_id, "scored")
     rows = finish_candidate(deployment, as_of, candidate["path"], scores, unavailable, path)
@@ -141,8 +153,9 @@ def score_model(
     as_of: datetime,
     candidate: str,
     target: str,
-) -> int:
-    """Write customer_id and the model's outputs for its population; how many customers."""
+) -> Scored:
+    """Write customer_id and the model's outputs for its population."""
+    from tagline.training.drift import Watch
     from tagline.training.kinds import Scoring, kind_of
     from tagline.training.tracking import load_pipeline
 
@@ -154,6 +167,7 @@ def score_model(
     schema = pa.schema([("customer_id", pa.string()), *outputs])
     scratch = str(deployment.settings.home_path / "scratch")
     count = 0
+    watch = Watch(getattr(fitted, "bins_", {}))
     with (
         scratch_folder(deployment.settings, f"score-{model}") as folder,
         appearing_whole(target, scratch) as unfinished,
@@ -161,7 +175,9 @@ def score_model(
     ):
         asked = Scoring(deployment, model, definition, as_of, candidate, folder)
         for part in kind.rows(asked):
+            watch.see(part)
             told = kind.answers(definition, fitted, part)
             writer.write_table(pa.Table.from_pandas(told, schema, preserve_index=False))
             count += len(told)
-    return count
+    drift = {slug: round(psi, 6) for slug, psi in watch.drift().items()}
+    return Scored(count, drift)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tagline.errors import ModelRefused
 from tagline.training.evaluate import Interval, Metric, bootstrap
 from tagline.training.panels import Array
 
@@ -35,9 +36,14 @@ class Slice:
 def slices_of(
     columns: pd.DataFrame, tags: Sequence[str], enough: Callable[[Mask], bool]
 ) -> dict[tuple[str, str], Mask]:
-    """The rows of each value of each tag that has enough of them; a missing value is one too."""
+    """The rows of each value of each tag that has enough of them; a missing value is one too.
+
+    ModelRefused where a tag is a number, of which each value would be a slice.
+    """
     found: dict[tuple[str, str], Mask] = {}
     for tag in tags:
+        if pd.api.types.is_numeric_dtype(columns[tag]):
+            raise ModelRefused(f"slice {tag!r} is a number; name a text or a boolean tag")
         values = columns[tag].fillna(NONE).astype(str)
         counted = values.value_counts()
         ranked = sorted(counted.items(), key=lambda pair: (-pair[1], str(pair[0])))

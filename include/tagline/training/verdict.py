@@ -12,6 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 from tagline.definitions.models.binary import BinaryModel, ModelGate, PlainRule
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
+from tagline.training.contributions import Described
 from tagline.training.drift import counted_in, drift_of
 from tagline.training.estimators.tag_classifier import TagClassifier
 from tagline.training.evaluate import Interval, Metric, evaluate, roc_auc
@@ -40,17 +41,30 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A judged training: without a model where the data could not carry one."""
+class Tried:
+    """A candidate that was fitted on all training rows, and measured on the holdout."""
 
-    fitted: Fitted | None
-    verdict: Verdict
+    fitted: Fitted
+    scores: Array
     metrics: Mapping[str, Interval]
-    scores: tuple[Array, Array] | None  # of the model and of the plain rule, on the holdout
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A judged training: without candidates where the data could not carry one."""
+
+    verdict: Verdict
+    tried: tuple[Tried, ...] = ()
     choice: Choice | None = None
-    others: Mapping[str, Mapping[str, Interval]] = field(default_factory=dict)  # not chosen
+    rule: Array | None = None  # the plain rule's scores of the holdout
     slices: tuple[Slice, ...] = ()
     drift: Mapping[str, float] = field(default_factory=dict)  # PSI of the holdout's features
+
+    @property
+    def chosen(self) -> Tried | None:
+        """The candidate that the verdict is on."""
+        kind = self.choice.chosen if self.choice else None
+        return next((one for one in self.tried if one.fitted.kind == kind), None)
 
 
 def assess(
@@ -60,6 +74,7 @@ def assess(
     holdout: Panel,
     champion: Array | None = None,
     looking_ahead: Sequence[str] = (),
+    described: Mapping[str, Described] | None = None,
 ) -> Outcome:
     """Choose a candidate by the training panels, newest first; fit and judge it on the holdout.
 
@@ -71,27 +86,26 @@ def assess(
     gate = definition.gate
     lacking = enough(gate, training, holdout)
     if lacking:
-        return Outcome(None, Verdict(lacking), {}, None)
+        return Outcome(Verdict((*lacking, *looking_ahead)))
     rule = rule_score(definition.rule, holdout.rows)
     kinds = candidates_of(definition.candidates)
     choice = choose(kinds, features, trained, definition.horizon)
-    measured: dict[str, tuple[Fitted, Array, dict[str, Interval]]] = {}
+    tried = []
     for kind in kinds:
-        fitted = fit(kind, features, training)
+        fitted = fit(kind, features, training, described)
         scores = fitted.probability(holdout.rows)
-        measured[kind] = fitted, scores, evaluate(holdout.label, scores, rule, champion)
-    fitted, scores, metrics = measured.pop(choice.chosen)
-    slices = binary_slices(definition, holdout, scores)
-    drift = holdout_drift(fitted.pipeline, holdout)
+        tried.append(Tried(fitted, scores, evaluate(holdout.label, scores, rule, champion)))
+    chosen = next(one for one in tried if one.fitted.kind == choice.chosen)
+    slices = binary_slices(definition, holdout, chosen.scores)
+    drift = holdout_drift(chosen.fitted.pipeline, holdout)
     reasons = (
         *looking_ahead,
         *leaks(gate.max_single_feature_auc, features, training, holdout),
-        *judge(gate, metrics),
+        *judge(gate, chosen.metrics),
         *much_worse(slices, gate.max_slice_gap),
         *moved(drift, gate.max_feature_psi),
     )
-    others = {kind: its for kind, (_, _, its) in measured.items()}
-    return Outcome(fitted, Verdict(reasons), metrics, (scores, rule), choice, others, slices, drift)
+    return Outcome(Verdict(reasons), tuple(tried), choice, rule, slices, drift)
 
 
 def binary_slices(definition: BinaryModel, holdout: Panel, scores: Array) -> tuple[Slice, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tagline.definitions.models.head import LabelQuery, ModelHead, Panels
+from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.types import DataType, Definition, Duration, Slug
 
 
@@ -43,17 +43,29 @@ class BinaryModel(ModelHead):
     slices: tuple[Slug, ...] = ()  # text or boolean tags; the model is to be good for each value
     panels: Panels
     gate: ModelGate
+    drift: DriftLimits = DriftLimits()
     threshold: float = Field(0.5, gt=0, lt=1)  # of the class output
 
     @property
     def outputs(self) -> Mapping[str, DataType]:
-        """The probability, and whether it reaches the threshold."""
-        return {"probability": DataType.NUMBER, "class": DataType.BOOLEAN}
+        """The probability, whether it reaches the threshold, and the reasons in two languages."""
+        return {
+            "probability": DataType.NUMBER,
+            "class": DataType.BOOLEAN,
+            "reasons": DataType.TEXT_LIST,
+            "reasons_zh": DataType.TEXT_LIST,
+        }
 
     @property
     def compared(self) -> Mapping[tuple[str | int, ...], str]:
-        """The plain rule's tag."""
-        return {("rule", "tag"): self.rule.tag}
+        """The plain rule's tag, and those of the slices."""
+        slices = {("slices", place): slug for place, slug in enumerate(self.slices)}
+        return {("rule", "tag"): self.rule.tag, **slices}
+
+    @property
+    def drift_limits(self) -> DriftLimits:
+        """Those of the file."""
+        return self.drift
 
     @property
     def label_query(self) -> LabelQuery:

@@ -23,6 +23,17 @@ class Panels(Definition):
     every: Duration
 
 
+class DriftLimits(Definition):
+    """How far what a model reads may lie from what it learned from, as PSI of each feature.
+
+    Beyond `warn` the gate warns of the model's tags and names the feature; beyond `withhold` it
+    withholds them.
+    """
+
+    warn: float = Field(0.25, gt=0)
+    withhold: float = Field(1.0, gt=0)
+
+
 @dataclass(frozen=True)
 class LabelQuery:
     """sql/labels/<name>.sql: what happened from an instant to its horizon."""
@@ -59,6 +70,11 @@ class ModelHead(Definition):
     @property
     def label_query(self) -> LabelQuery | None:
         """What tells how it went after each instant; None where nothing is predicted."""
+        return None
+
+    @property
+    def drift_limits(self) -> DriftLimits | None:
+        """Limits on the drift of its inputs; None for a kind that does not watch them."""
         return None
 
     @property

@@ -21,12 +21,7 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 LOGISTIC = "logistic_regression"
 TREES = "boosted_trees"
 CANDIDATES = (LOGISTIC, TREES)
-TRUSTED = (
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "tagline.training.estimators.tag_classifier.TagClassifier",
-)  # the types that skops must be told to load
-FOLDS = 5
+FOLDS = 3
 EXPLAINED = 12  # features of trees that contributions are computed of: the strongest in training
 SAMPLE = 2000  # training rows by which the strongest are found
 SEED = 20170101
@@ -37,7 +32,9 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Probabilities of classes from a table with a column per tag.
 
     `features` says of each column whether it is a "number" (floats, NaN where missing) or a
-    "category" (strings, None where missing). `candidate` is logistic_regression, with a ridge
+    "category" (strings, None where missing); `described` how it is spoken of (see
+    `contributions.Described`), so that a restored model gives the reasons that it gave before.
+    `candidate` is logistic_regression, with a ridge
     penalty of inverse strength `strength`, or boosted_trees, whose probabilities are calibrated
     on training rows that the trees had not seen. Classes are the codes of the labels.
 
@@ -50,12 +47,14 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         features: Mapping[str, str],
         candidate: str = LOGISTIC,
+        described: Mapping[str, Mapping[str, str | None]] | None = None,
         strength: float = 0.1,
-        trees: int = 120,
+        trees: int = 100,
         leaves: int = 8,
     ) -> None:
         self.features = features
         self.candidate = candidate
+        self.described = described
         self.strength = strength
         self.trees = trees
         self.leaves = leaves
@@ -138,7 +137,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.candidate == LOGISTIC:
             return LogisticRegression(C=self.strength, max_iter=2000)
         return HistGradientBoostingClassifier(
-            learning_rate=0.06,
+            learning_rate=0.07,
             max_iter=self.trees,
             max_leaf_nodes=self.leaves,
             min_samples_leaf=40,
