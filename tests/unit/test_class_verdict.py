@@ -178,8 +178,9 @@ def test_the_answer_is_the_most_probable_class_and_its_probability() -> None:
         for slug, kind in FEATURES.items()
     }
     model = assessed(panel(3), training, described=words).tried[0].fitted.pipeline
-    rows = training.rows.assign(customer_id=training.customers)
-    told = answers(definition(), model, rows.drop(columns="rank"))
+    rows = training.rows.drop(columns="rank")
+    rows.insert(0, "customer_id", training.customers)
+    told = answers(definition(), model, rows)
     assert set(told.columns) == {"customer_id", *definition().outputs}
     assert set(told["class"]) == set(CLASSES)
     assert told["probability"].between(1 / 3, 1).all()

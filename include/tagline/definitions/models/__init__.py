@@ -5,14 +5,16 @@ from typing import Annotated
 from pydantic import Field
 
 from tagline.definitions.models.binary import BinaryModel
+from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.models.multiclass import MulticlassModel
 
-AnyModel = Annotated[BinaryModel | MulticlassModel, Field(discriminator="task")]
+AnyModel = Annotated[BinaryModel | CirclesModel | MulticlassModel, Field(discriminator="task")]
 
 __all__ = [
     "AnyModel",
     "BinaryModel",
+    "CirclesModel",
     "DriftLimits",
     "LabelQuery",
     "ModelHead",
