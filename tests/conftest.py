@@ -247,6 +247,7 @@ def shop(settings: Settings, registry: Registry, tmp_path: Path) -> SmallShop:
         tables={},
         derived={},
         labels={},
+        inputs={},
         tags={
             slug: Tag(slug, "customer", "test", definition, Meaning(), f"{slug}.yaml", "v1")
             for slug, definition in definitions.items()

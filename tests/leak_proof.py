@@ -151,12 +151,14 @@ class Proof:
 
     def _labels(self, name: str, state: State, end: datetime) -> dict[str, Any]:
         """A model's labels whose horizon ends at `end`."""
-        model = self.catalog.models[name]
-        begun = instant.Moment(self.catalog, end).before(model.horizon)
-        query = self.label_compiler(self.catalog, model, begun)
+        asked = self.catalog.models[name].label_query
+        assert asked is not None
+        begun = instant.Moment(self.catalog, end).before(asked.horizon)
+        query = self.label_compiler(self.catalog, asked, begun)
         found = state.relations(self.catalog, query.tables, query.superseded)
         table = self.engine.fetch(query.sql, found)
-        return dict(zip(table["customer_id"].to_pylist(), table["label"].to_pylist(), strict=True))
+        values = zip(*(table[column].to_pylist() for column in asked.columns), strict=True)
+        return dict(zip(table["customer_id"].to_pylist(), values, strict=True))
 
     def future_is_unseen(self, made: Made, worlds: Worlds, as_of: datetime) -> None:
         """Raise Leaked where versions of the future, or another day's clock, change a value."""

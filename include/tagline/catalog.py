@@ -9,10 +9,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tagline.definitions import (
+    AnyModel,
     AnyTag,
     BusinessDefinition,
     DataType,
-    ModelDefinition,
     ModelTag,
     RuleTag,
     Source,
@@ -90,9 +90,10 @@ class Catalog:
     tables: Mapping[str, TableDefinition]
     derived: Mapping[str, SqlFile]
     labels: Mapping[str, SqlFile]
+    inputs: Mapping[str, SqlFile]
     tags: Mapping[str, Tag]
     unavailable: Mapping[str, str]
-    models: Mapping[str, ModelDefinition]
+    models: Mapping[str, AnyModel]
     standards: Mapping[str, Standard]
     themes: Mapping[str, ThemeDefinition]
     table_digests: Mapping[str, str] = field(default_factory=dict)
@@ -159,6 +160,12 @@ class Catalog:
         if label not in self.labels:
             raise UnknownName("label", label, self.labels)
         return self.labels[label]
+
+    def input_sql(self, name: str) -> SqlFile:
+        """The input query of that name."""
+        if name not in self.inputs:
+            raise UnknownName("input", name, self.inputs)
+        return self.inputs[name]
 
     def standard(self, name: str, as_of: datetime) -> bool | int | float | str:
         """A standard's value on the business day of as_of: the newest dated up to it."""

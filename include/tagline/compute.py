@@ -11,9 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tagline.catalog import Catalog
-from tagline.compile import Compiled, compile_finish, compile_label, compile_tags
+from tagline.compile import Compiled, compile_finish, compile_input, compile_label, compile_tags
 from tagline.compile.previous import previous_table
-from tagline.definitions import DataType, ModelDefinition
+from tagline.definitions import DataType
+from tagline.definitions.models import LabelQuery
 from tagline.deployment import Deployment
 from tagline.engines import Relation
 from tagline.previous import previous_relation, release_read
@@ -121,7 +122,7 @@ def finish_candidate(
 ) -> int:
     """Write the final candidate: the computed tags, models' outputs and what reads those.
 
-    `scores` gives per model a Parquet file (customer_id, probability, class); tags named in
+    `scores` gives per model a Parquet file (customer_id and its outputs); tags named in
     `unavailable` get no column, nor may any kept tag read them. Returns the number of rows.
     """
     catalog = deployment.catalog
@@ -136,11 +137,7 @@ def finish_candidate(
     for model, path in scores.items():
         found[f"scores_{model}"] = Relation(
             (path,),
-            {
-                "customer_id": DataType.TEXT,
-                "probability": DataType.NUMBER,
-                "class": DataType.BOOLEAN,
-            },
+            {"customer_id": DataType.TEXT, **catalog.models[model].outputs},
         )
     found |= released_before(deployment, compiled, as_of)
     return deployment.tag_engine.write(compiled.sql, found, target)
@@ -161,11 +158,24 @@ def feature_table(
     return found.select(["customer_id", *slugs])
 
 
-def label_table(deployment: Deployment, model: ModelDefinition, as_of: datetime) -> pyarrow.Table:
-    """customer_id and label of every customer that the model's label query names."""
-    compiled = compile_label(deployment.catalog, model, as_of)
-    horizon_end = as_of + 2 * model.horizon  # only prunes files; the query bounds the instants
+def label_table(deployment: Deployment, query: LabelQuery, as_of: datetime) -> pyarrow.Table:
+    """customer_id and the query's columns, of every customer that it names."""
+    compiled = compile_label(deployment.catalog, query, as_of)
+    horizon_end = as_of + 2 * query.horizon  # only prunes files; the query bounds the instants
     return deployment.tag_engine.fetch(compiled.sql, relations(deployment, compiled, horizon_end))
+
+
+def write_input(
+    deployment: Deployment,
+    name: str,
+    columns: Mapping[str, DataType],
+    as_of: datetime,
+    path: str,
+) -> int:
+    """Write what an input query returns as of an instant, ordered by customer; how many rows."""
+    compiled = compile_input(deployment.catalog, name, columns, as_of)
+    ordered = f"SELECT * FROM ({compiled.sql}) AS asked ORDER BY ALL"
+    return deployment.tag_engine.write(ordered, relations(deployment, compiled, as_of), path)
 
 
 def changed_tables(deployment: Deployment) -> frozenset[str]:

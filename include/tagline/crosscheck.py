@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from tagline.definitions import (
+    AnyModel,
     AnyTag,
     BusinessDefinition,
     DataType,
     Expectation,
-    ModelDefinition,
     ModelTag,
     Source,
     Standard,
@@ -42,9 +43,10 @@ class Names:
     feeds: Mapping[tuple[str, str], SqlFile | None]
     derived: Mapping[str, SqlFile]
     labels: Mapping[str, SqlFile]
+    inputs: Mapping[str, SqlFile]
     tags: Mapping[str, AnyTag]
     themes: Mapping[str, ThemeDefinition]
-    models: Mapping[str, ModelDefinition]
+    models: Mapping[str, AnyModel]
     standards: Mapping[str, Standard]
     broken: frozenset[tuple[str, str]] = frozenset()  # kind and name of files with faults
 
@@ -227,7 +229,7 @@ def _lacking(
     ]
 
 
-def check_model(file: DefinitionFile, model: ModelDefinition, names: Names) -> list[Fault]:
+def check_model(file: DefinitionFile, model: AnyModel, names: Names) -> list[Fault]:
     """Population, label, features and rule of a model."""
     faults: list[Fault] = []
     types = {slug: tag.type for slug, tag in names.tags.items()}
@@ -237,16 +239,36 @@ def check_model(file: DefinitionFile, model: ModelDefinition, names: Names) -> l
     except ExpressionError as error:
         if not any(kind in ("tags", "standards") for kind, _ in names.broken):
             faults.append(file.fault(("population",), f"population: {error}"))
-    faults += _unknown(file, ("label",), "label", model.label, names.known("labels"))
-    label = names.labels.get(model.label)
-    if label is not None and set(label.columns) != {"customer_id", "label"}:
-        faults.append(Fault(label.name, 1, "a label query returns customer_id and label"))
+    if (label := model.label_query) is not None:
+        faults += _check_query(file, ("label",), label.name, label.columns, names, "labels")
+    for name, columns in model.input_columns.items():
+        faults += _check_query(file, ("input",), name, columns, names, "inputs")
     for index, slug in enumerate(model.features):
         faults += _unknown(file, ("features", index), "tag", slug, names.known("tags"))
         if isinstance(names.tags.get(slug), ModelTag):
             message = f"{slug} is a model's output, which is no feature"
             faults.append(file.fault(("features", index), message))
-    faults += _unknown(file, ("rule", "tag"), "tag", model.rule.tag, names.known("tags"))
+    for place, slug in model.compared.items():
+        faults += _unknown(file, place, "tag", slug, names.known("tags"))
+    return faults
+
+
+def _check_query(
+    file: DefinitionFile,
+    place: Location,
+    name: str,
+    columns: Iterable[str],
+    names: Names,
+    folder: Literal["labels", "inputs"],
+) -> list[Fault]:
+    """A query sql/<folder>/<name>.sql that a model reads, and the columns it has to return."""
+    kind = folder.removesuffix("s")
+    faults = _unknown(file, place, kind, name, names.known(folder))
+    query: SqlFile | None = getattr(names, folder).get(name)
+    wanted = ["customer_id", *columns]
+    if query is not None and set(query.columns) != set(wanted):
+        listed = f"{', '.join(wanted[:-1])} and {wanted[-1]}"
+        faults.append(Fault(query.name, 1, f"a query of this {kind} returns {listed}"))
     return faults
 
 

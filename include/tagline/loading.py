@@ -19,11 +19,11 @@ from tagline.crosscheck import (
     check_table,
 )
 from tagline.definitions import (
+    AnyModel,
     AnyTag,
     BusinessDefinition,
     DataType,
     Expectation,
-    ModelDefinition,
     ModelTag,
     Source,
     Standard,
@@ -58,10 +58,11 @@ class _Project:
         self.businesses: dict[str, BusinessDefinition] = self.all("businesses", BusinessDefinition)
         self.tables: dict[str, TableDefinition] = self.all("tables", TableDefinition)
         self.sources: dict[str, Source] = self.all("sources", Source)
-        self.models: dict[str, ModelDefinition] = self.all("models", ModelDefinition)
+        self.models: dict[str, AnyModel] = self.all("models", AnyModel)
         self.standards: dict[str, Standard] = self.read_standards()
         self.derived = self.sql("derived")
         self.labels = self.sql("labels")
+        self.inputs = self.sql("inputs")
         self.feeds = {
             (source.name, path.stem): self.one_sql(path)
             for source in sorted((root / "sql" / "sources").glob("*"))
@@ -163,6 +164,7 @@ def load(root: Path, business: str) -> Catalog:
         feeds=project.feeds,
         derived=project.derived,
         labels=project.labels,
+        inputs=project.inputs,
         tags=tags.definitions,
         themes=project.themes,
         models=project.models,
@@ -185,7 +187,7 @@ def load(root: Path, business: str) -> Catalog:
             project.faults += check_business(file, project.businesses[name], names)
         elif kind == "standards":
             project.faults += check_standards(file, project.standards)
-    for sql in (*project.derived.values(), *project.labels.values()):
+    for sql in (*project.derived.values(), *project.labels.values(), *project.inputs.values()):
         project.faults += unknown_tables(sql, names.known("tables"), "table")
     table_digests = _table_digests(project)
     world = World(
@@ -284,6 +286,7 @@ def _serve(
         },
         derived={name: sql for name, sql in project.derived.items() if name in has},
         labels=project.labels,
+        inputs=project.inputs,
         tags=kept,
         unavailable=unavailable,
         models={name: project.models[name] for name in definition.models},

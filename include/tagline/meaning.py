@@ -12,10 +12,10 @@ from typing import Any
 from sqlglot import exp
 
 from tagline.definitions import (
+    AnyModel,
     DataType,
     ExtractionTag,
     ManualTag,
-    ModelDefinition,
     ModelTag,
     RankTag,
     RuleTag,
@@ -70,7 +70,7 @@ class World:
 
     tables: Mapping[str, TableDefinition]
     tag_types: Mapping[str, DataType]
-    models: Mapping[str, ModelDefinition]
+    models: Mapping[str, AnyModel]
     standards: Mapping[str, DataType]
     table_digests: Mapping[str, str] = field(default_factory=dict)
     broken_tables: frozenset[str] = frozenset()  # they exist, but their files have faults
@@ -276,10 +276,15 @@ class _Reader:
             close = did_you_mean(tag.model, self.world.models)
             self.fault(("model",), f"unknown model {tag.model!r}.{close}")
             return Meaning()
-        wanted = DataType.BOOLEAN if tag.output == "class" else DataType.NUMBER
-        if tag.type is not wanted:
+        model = self.world.models[tag.model]
+        wanted = model.outputs.get(tag.output)
+        if wanted is None:
+            close = did_you_mean(tag.output, model.outputs)
+            message = f"model {tag.model} has no output {tag.output!r}.{close}"
+            self.fault(("output",), f"{message} It gives {', '.join(model.outputs)}.")
+        elif tag.type is not wanted:
             self.fault(("type",), f"type: output {tag.output} is {wanted.value}")
-        return Meaning(reads=tuple(sorted(self.world.models[tag.model].features)))
+        return Meaning(reads=tuple(sorted(model.features)))
 
     def manual(self, tag: ManualTag) -> Meaning:
         if self.subject is not CUSTOMER:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tagline.definitions import DataType, ModelDefinition, TableDefinition
+from tagline.definitions import AnyModel, DataType, TableDefinition
 from tagline.definitions.files import DefinitionFile, Location
 from tagline.errors import Fault
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
@@ -31,13 +31,13 @@ def check_subject_table(file: DefinitionFile, name: str, table: TableDefinition)
 
 
 def check_model_subject(
-    file: DefinitionFile, model: ModelDefinition, subjects: Mapping[str, Subject]
+    file: DefinitionFile, model: AnyModel, subjects: Mapping[str, Subject]
 ) -> list[Fault]:
     """A model reads customers' tags alone."""
     named: dict[Location, str] = {
         ("features", index): slug for index, slug in enumerate(model.features)
     }
-    named["rule", "tag"] = model.rule.tag
+    named |= model.compared
     return [
         file.fault(
             place, f"{slug} is a tag of each {subjects[slug].name}; a model reads customers'"

@@ -111,8 +111,8 @@ def test_mlflow_shows_the_run_and_knows_the_champion(
     assert plots == {"roc.png", "calibration.png", "lift.png", "coefficients.png"}
     [inputs] = root.rglob(f"{trained.mlflow_run_id}/artifacts/inputs.json")
     content = json.loads(inputs.read_text())
-    assert len(content["panels"]) == 5
-    assert content["tags"]["recency_days"] == deployment.catalog.tags["recency_days"].version
+    assert len(content["digests"]) == 5
+    assert content["versions"]["recency_days"] == deployment.catalog.tags["recency_days"].version
     champion = client.get_model_version_by_alias(
         tracking.registered_name(deployment.settings, "lapse_risk"), "champion"
     )

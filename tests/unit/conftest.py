@@ -216,6 +216,7 @@ def kiosk(settings: Settings, registry: Registry, tmp_path: Path) -> Kiosk:
         tables={},
         derived={},
         labels={},
+        inputs={},
         tags={},
         unavailable={},
         models={},

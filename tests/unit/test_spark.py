@@ -17,7 +17,7 @@ import pytest
 from tests.spark_cluster import missing_for_spark
 
 from tagline.catalog import load_catalog
-from tagline.compile import compile_label, compile_tags
+from tagline.compile import compile_input, compile_label, compile_tags
 from tagline.compile.previous import previous_table
 from tagline.compute import column_types, superseded_columns
 from tagline.definitions.types import DataType
@@ -283,7 +283,13 @@ def test_every_query_of_a_business_can_be_sent_to_spark(folder: str, business: s
     catalog = load_catalog(PROJECT / folder, business)
     as_of = datetime(2026, 3, 29, tzinfo=UTC)
     made = [compile_tags(catalog, as_of, subject=subject) for subject in catalog.subjects]
-    made += [compile_label(catalog, model, as_of) for model in catalog.models.values()]
+    for model in catalog.models.values():
+        if model.label_query is not None:
+            made.append(compile_label(catalog, model.label_query, as_of))
+        made += [
+            compile_input(catalog, name, columns, as_of)
+            for name, columns in model.input_columns.items()
+        ]
     for compiled in made:
         relations = {
             name: Relation((), column_types(catalog, name, columns))

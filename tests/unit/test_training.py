@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from sklearn import metrics as reference
 
-from tagline.definitions.model import ModelDefinition, Panels
+from tagline.definitions.models import BinaryModel, Panels
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
 from tagline.training import evaluate as measuring
@@ -29,9 +29,9 @@ HOLDOUT = datetime(2017, 11, 1, tzinfo=UTC)
 ONCE = np.ones((1, 400))
 
 
-def definition(**gate: Any) -> ModelDefinition:
+def definition(**gate: Any) -> BinaryModel:
     limits = {"min_roc_auc": 0.7, "max_calibration_error": 0.05, **gate}
-    return ModelDefinition.model_validate(
+    return BinaryModel.model_validate(
         {
             "name": {"en": "Lapse", "zh": "流失"},
             "description": "Made up.",

@@ -7,15 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
 from tagline.settings import Settings
 from tagline.training import tracking
+from tagline.training.evaluate import Interval
 from tagline.training.fit import Fitted, fit, probability
+from tagline.training.kinds import Candidate, Judged
 from tagline.training.panels import Panel
 from tagline.training.plots import figures
 from tagline.training.tracking import Record
+from tagline.training.verdict import Verdict
 
 pytestmark = pytest.mark.slow
 
@@ -42,12 +46,35 @@ def fitted(training: Panel) -> Fitted:
     return fit("logistic_regression", FEATURES, training)
 
 
+def judged(training: Panel, model: Fitted | None = None, **figures: Figure) -> Judged:
+    """A training of one candidate, or of none."""
+    tried = () if model is None else (
+        Candidate(
+            name=model.kind,
+            model=model.pipeline,
+            metrics={"roc_auc": Interval(0.857, 0.8, 0.9)},
+            params={"strength": 0.1},
+            figures=figures,
+        ),
+    )  # fmt: skip
+    return Judged(
+        candidates=tried,
+        chosen=tried[0] if tried else None,
+        verdict=Verdict(()),
+        counts={},
+        digests={},
+        params={},
+        example=training.rows.head(50),
+        label_end_at=training.as_of,
+    )
+
+
 def record(verdict: str = "accepted", **more: object) -> Record:
     return Record(
         model="lapse_risk",
         run_name="lapse_risk as of 2017-12-31",
         params={"as_of": "2017-12-31T00:00:00+00:00"},
-        metrics={"roc_auc": 0.857},
+        metrics={"holdout_rows": 600.0},
         tags={"verdict": verdict, "reasons": "" if verdict == "accepted" else "no signal"},
         **more,  # type: ignore[arg-type]
     )
@@ -58,14 +85,20 @@ def test_a_run_shows_everything_and_its_model_is_loaded_again(
 ) -> None:
     scores = fitted.probability(training.rows)
     drawn = figures(training.label, scores, scores, fitted.weights())
-    kept = record(documents={"inputs.json": {"panels": {"a": "b"}}}, figures=drawn)
-    tracked = tracking.track(settings, kept, fitted, training.rows.head(50))
+    kept = record(documents={"inputs.json": {"panels": {"a": "b"}}})
+    tracked = tracking.track(settings, kept, judged(training, fitted, **drawn))
     client = tracking.open_client(settings)
 
     run = client.get_run(tracked.run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"as_of": "2017-12-31T00:00:00+00:00"}
-    assert run.data.metrics == {"roc_auc": 0.857}
+    of_candidate = {"candidate": "logistic_regression", "strength": "0.1"}
+    measured = {"roc_auc": 0.857, "roc_auc_low": 0.8, "roc_auc_high": 0.9}
+    assert run.data.params == {"as_of": "2017-12-31T00:00:00+00:00", **of_candidate}
+    assert run.data.metrics == {"holdout_rows": 600.0, **measured}
+    parent = f"tags.`mlflow.parentRunId` = '{tracked.run_id}'"
+    (child,) = client.search_runs([run.info.experiment_id], parent)
+    assert child.data.params == of_candidate
+    assert child.data.metrics == measured
     assert run.data.tags["verdict"] == "accepted"
     assert run.info.run_name == "lapse_risk as of 2017-12-31"
     root = Path(tracking.artifact_root(settings))
@@ -90,10 +123,10 @@ def test_the_newest_is_challenger_and_only_a_promoted_one_champion(
     settings: Settings, training: Panel, fitted: Fitted
 ) -> None:
     name = tracking.registered_name(settings, "lapse_risk")
-    first = tracking.track(settings, record(), fitted, training.rows.head(9))
+    first = tracking.track(settings, record(), judged(training, fitted))
     assert first.version is not None
     tracking.promote(settings, "lapse_risk", first.version)
-    second = tracking.track(settings, record("refused"), fitted, training.rows.head(9))
+    second = tracking.track(settings, record("refused"), judged(training, fitted))
     client = tracking.open_client(settings)
     assert str(client.get_model_version_by_alias(name, "champion").version) == first.version
     challenger = client.get_model_version_by_alias(name, "challenger")
@@ -102,7 +135,7 @@ def test_the_newest_is_challenger_and_only_a_promoted_one_champion(
 
 
 def test_a_training_without_a_model_is_still_a_run(settings: Settings, training: Panel) -> None:
-    tracked = tracking.track(settings, record("refused"), None, training.rows.head(9))
+    tracked = tracking.track(settings, record("refused"), judged(training))
     assert tracked.version is None
     assert tracked.model_uri is None
     assert tracked.run_url is None

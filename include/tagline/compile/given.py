@@ -25,7 +25,7 @@ def compile_given(
 
     `given` are relations with the columns to take of each, the key aside; the first holds the
     population, and a customer that another one lacks has nulls there. A model's output comes
-    from relation `scores_<model>` (customer_id, probability, class).
+    from relation `scores_<model>` (customer_id and its outputs).
     """
     first, *others = given
     key = subject.key
@@ -35,8 +35,7 @@ def compile_given(
     for tag in tags:
         if isinstance(tag.definition, ModelTag):
             scores = f"scores_{tag.definition.model}"
-            output = "class" if tag.definition.output == "class" else "probability"
-            shown.append(f'{scores}."{output}" AS "{tag.slug}"')
+            shown.append(f'{scores}."{tag.definition.output}" AS "{tag.slug}"')
             joined.append(scores)
     joins = "".join(
         f"\n  LEFT JOIN {name} ON {name}.{key} = {first}.{key}" for name in dict.fromkeys(joined)

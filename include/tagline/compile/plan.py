@@ -24,14 +24,15 @@ from tagline.definitions import (
     DataType,
     ExtractionTag,
     ManualTag,
-    ModelDefinition,
     ModelTag,
     RankTag,
     RuleTag,
     StatisticTag,
 )
+from tagline.definitions.models import LabelQuery
 from tagline.errors import WrongUsage
 from tagline.meaning import literal
+from tagline.sqlfiles import SqlFile
 from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 _WIDE = tuple(f"{subject.prefix}wide_" for subject in SUBJECTS.values())
@@ -194,7 +195,7 @@ def compile_finish(
 ) -> Compiled:
     """The final candidate: relation `candidate` plus what is made from models' outputs.
 
-    Reads one relation `scores_<model>` (customer_id, probability, class) for each of `scored`.
+    Reads one relation `scores_<model>` (customer_id and the model's outputs) for each of `scored`.
     Tags in `missing` have no column.
     """
     moment = Moment(catalog, as_of)
@@ -207,8 +208,7 @@ def compile_finish(
     shown += [f'c."{column}"' for tag in computed for column in tag.columns]
     for tag in outputs:
         definition = cast(ModelTag, tag.definition)
-        column = "class" if definition.output == "class" else "probability"
-        shown.append(f'scores_{definition.model}."{column}" AS "{tag.slug}"')
+        shown.append(f'scores_{definition.model}."{definition.output}" AS "{tag.slug}"')
     joins = "".join(
         f"\n  LEFT JOIN scores_{model} ON scores_{model}.customer_id = c.customer_id"
         for model in sorted(scored)
@@ -231,21 +231,40 @@ def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
     return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject, previous)
 
 
-def compile_label(catalog: Catalog, model: ModelDefinition, as_of: datetime) -> Compiled:
-    """A model's label per customer: what happened from as_of up to its horizon."""
-    end = Moment(catalog, as_of).before(-model.horizon)
-    moment = Moment(catalog, end)
-    file = catalog.label_sql(model.label)
-    rows = Rows(moment)
+def compile_label(catalog: Catalog, query: LabelQuery, as_of: datetime) -> Compiled:
+    """A model's labels: what happened from as_of up to its horizon."""
+    end = Moment(catalog, as_of).before(-query.horizon)
+    file = catalog.label_sql(query.name)
+    return _compile_file(file, catalog, end, query.columns, as_of, horizon_end=end)
+
+
+def compile_input(
+    catalog: Catalog, name: str, returned: Mapping[str, DataType], as_of: datetime
+) -> Compiled:
+    """An input query of a model: customer_id and `returned`, from what was so before as_of."""
+    return _compile_file(catalog.input_sql(name), catalog, as_of, returned, as_of)
+
+
+def _compile_file(
+    file: SqlFile,
+    catalog: Catalog,
+    seen_until: datetime,
+    returned: Mapping[str, DataType],
+    as_of: datetime,
+    **instants: datetime,
+) -> Compiled:
+    """One SELECT over the canonical tables as of `seen_until`, with names for instants."""
+    rows = Rows(Moment(catalog, seen_until))
     for table in file.tables:
         rows.read(table, catalog.tables[table].columns)
     names = {
         name: cast(exp.Expr, exp.maybe_parse(instant(at), dialect="duckdb"))
-        for name, at in (("as_of", as_of), ("horizon_end", end))
+        for name, at in (("as_of", as_of), *instants.items())
     }
     body = sql(file.bound(lambda table: f"{table}_rows", names))
-    columns = {"customer_id": DataType.TEXT, "label": DataType.BOOLEAN}
-    text = _with(rows.ctes(), f"SELECT customer_id, label FROM ({body}) AS labelled")
+    columns = {"customer_id": DataType.TEXT, **returned}
+    shown = ", ".join(columns)
+    text = _with(rows.ctes(), f"SELECT {shown} FROM ({body}) AS answered")
     superseded = frozenset(table for table in rows.stored() if rows.reads_superseded(table))
     return Compiled(text, rows.stored(), superseded, columns)
 

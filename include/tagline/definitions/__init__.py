@@ -1,7 +1,7 @@
 """The shapes of all definition files."""
 
 from tagline.definitions.business import BusinessDefinition, Standard, Standards
-from tagline.definitions.model import ModelDefinition
+from tagline.definitions.models import AnyModel
 from tagline.definitions.source import FileSource, Source, SqlSource
 from tagline.definitions.table import Column, Expectation, TableDefinition
 from tagline.definitions.tag import (
@@ -18,6 +18,7 @@ from tagline.definitions.tag import (
 from tagline.definitions.types import DataType, Names
 
 __all__ = [
+    "AnyModel",
     "AnyTag",
     "BusinessDefinition",
     "Column",
@@ -26,7 +27,6 @@ __all__ = [
     "ExtractionTag",
     "FileSource",
     "ManualTag",
-    "ModelDefinition",
     "ModelTag",
     "Names",
     "RankTag",

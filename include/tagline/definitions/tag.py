@@ -120,7 +120,7 @@ class ModelTag(TagDefinition):
 
     kind: Literal["model"]
     model: Slug
-    output: Literal["probability", "class", "score"]
+    output: Slug
 
 
 class ManualTag(TagDefinition):

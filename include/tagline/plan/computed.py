@@ -202,7 +202,7 @@ class _Computation:
 
     def _scored(self, candidate: Relation, later: Sequence[Tag]) -> tuple[Relation, dict[str, str]]:
         """The file with models' outputs and what is made of those; what no model can serve."""
-        from tagline.training.score import SCHEMA, score_model, serving_version, without
+        from tagline.training.score import score_model, serving_version, without
 
         catalog = self.deployment.catalog
         names = {tag.definition.model for tag in later if isinstance(tag.definition, ModelTag)}
@@ -215,12 +215,12 @@ class _Computation:
                 if lacking:
                     raise ModelRefused(f"reads {', '.join(lacking)}, which is unavailable")
                 version = serving_version(self.deployment, model, self.release.as_of)
-                score_model(self.deployment, model, version, candidate.files[0], path)
+                as_of = self.release.as_of
+                score_model(self.deployment, model, version, as_of, candidate.files[0], path)
             except ModelRefused as error:
                 unavailable |= without(catalog, model, str(error))
                 continue
-            kinds = (DataType.TEXT, DataType.NUMBER, DataType.BOOLEAN)
-            columns = dict(zip(SCHEMA.names, kinds, strict=True))
+            columns = {"customer_id": DataType.TEXT, **catalog.models[model].outputs}
             scores[f"scores_{model}"] = Relation((path,), columns)
         own = {name: kind for name, kind in candidate.columns.items() if name != self.key}
         tags = [tag for tag in later if tag.slug not in unavailable]

@@ -10,9 +10,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from tagline.definitions import (
+    AnyModel,
     AnyTag,
     BusinessDefinition,
-    ModelDefinition,
     Source,
     Standards,
     TableDefinition,
@@ -27,7 +27,7 @@ SHAPES: Mapping[str, Any] = {
     "theme": ThemeDefinition,
     "table": TableDefinition,
     "source": Source,
-    "model": ModelDefinition,
+    "model": AnyModel,
     "business": BusinessDefinition,
     "standards": Standards,
 }

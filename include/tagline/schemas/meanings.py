@@ -40,7 +40,7 @@ _TAG: Mapping[str, str] = {
     "cases": "The cases of a rule; the first whose `when` is true holds.",
     "otherwise": "What holds where no case does.",
     "model": "The model, by the name of its file in models/.",
-    "output": "Which output of the model: a probability, a class by the threshold, or a score.",
+    "output": "Which output of the model, such as probability or class; each kind has its own.",
     "label_set": "The set of labels that people give.",
     "agreement": "The share of the annotators that must agree on a value.",
 }
@@ -120,16 +120,7 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "file_column": "A declared text column that no file has: it holds the name of the file.",
     },
     "SqlTable": {"table": "The table in the database, with or without its schema."},
-    "ModelDefinition": {
-        "task": "What kind of thing is predicted.",
-        "population": "Whom the model is about: a condition over tags at the panel's instant.",
-        "label": "What came of each customer: sql/labels/<label>.sql.",
-        "horizon": "How far after the instant the label looks.",
-        "features": "The tags that it predicts from.",
-        "rule": "The plain rule that it must beat.",
-        "candidates": "The learners that are tried.",
-        "panels": "The past instants that training looks at.",
-        "gate": "What it must reach on the holdout to be promoted.",
+    "BinaryModel": {
         "threshold": "The probability from which the class is true.",
     },
     "Panels": {
@@ -186,6 +177,20 @@ _OF_SOURCES: Mapping[str, str] = {
 }
 
 
+# of model files, whatever their kind
+_OF_MODELS: dict[str, str] = {
+    "task": "What kind of model it is.",
+    "population": "Whom the model is about: a condition over tags at the panel's instant.",
+    "label": "What came of each customer: sql/labels/<label>.sql.",
+    "horizon": "How far after the instant the label looks.",
+    "features": "The tags that it predicts from.",
+    "rule": "The plain rule that it must beat.",
+    "candidates": "The learners that are tried.",
+    "panels": "The past instants that training looks at.",
+    "gate": "What it must reach on the holdout to be promoted.",
+}
+
+
 def meaning_of(shape: str, key: str) -> str | None:
     """The sentence for a key of a shape, by the name of its class."""
     of_shape = _OF_SHAPE.get(shape, {})
@@ -193,6 +198,8 @@ def meaning_of(shape: str, key: str) -> str | None:
         return of_shape[key]
     if shape.endswith("Tag") and key in _TAG:
         return _TAG[key]
+    if shape.endswith("Model") and key in _OF_MODELS:
+        return _OF_MODELS[key]
     if shape in ("FileSource", "SqlSource", "FileTable", "SqlTable") and key in _OF_SOURCES:
         return _OF_SOURCES[key]
     return _EVERYWHERE.get(key)

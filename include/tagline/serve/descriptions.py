@@ -40,7 +40,7 @@ def reading_models(catalog: Catalog, slug: str) -> list[str]:
     return [
         name
         for name, model in catalog.models.items()
-        if slug in model.features or slug == model.rule.tag
+        if slug in model.features or slug in model.compared.values()
     ]
 
 

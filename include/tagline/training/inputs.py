@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagline.compute import feature_table, label_table
-from tagline.definitions.model import ModelDefinition
 from tagline.definitions.types import DataType
 from tagline.engines import Engine, Relation
 from tagline.errors import ModelRefused
 from tagline.expressions import parse_condition
+from tagline.meaning import digest
 from tagline.training.panels import CATEGORIES, NUMBERS, Panel, typed_frame
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
+    from tagline.definitions.models import AnyModel
     from tagline.deployment import Deployment
+    from tagline.training.kinds import Scoring
+
+BATCH = 50_000  # rows of the population that are scored at once
 
 
-def tags_read(catalog: Catalog, definition: ModelDefinition) -> dict[str, DataType]:
+def tags_read(catalog: Catalog, definition: AnyModel) -> dict[str, DataType]:
     """The tags that a model reads to score: its features, then those of its population.
 
     ModelRefused when one is unavailable here, or a feature has a type that no model reads.
@@ -45,29 +51,80 @@ def tags_read(catalog: Catalog, definition: ModelDefinition) -> dict[str, DataTy
     return {slug: types[slug] for slug in slugs}
 
 
-def load_panel(deployment: Deployment, model: str, instant: datetime) -> Panel:
-    """Features, rule and label of the model's population at one past instant.
+def load_panel(
+    deployment: Deployment, definition: AnyModel, compared: str, instant: datetime
+) -> Panel:
+    """Features, a compared tag and the label of the model's population at one past instant.
 
     Customers without a label, of whom it cannot be said, are left out.
     """
-    definition = deployment.catalog.models[model]
+    customers, rows, outcomes = load_rows(deployment, definition, (compared,), instant)
+    known = outcomes["label"].notna().to_numpy()
+    return Panel(
+        instant,
+        customers[known],
+        rows[known].reset_index(drop=True),
+        outcomes["label"][known].to_numpy(dtype=float),
+    )
+
+
+def load_rows(
+    deployment: Deployment, definition: AnyModel, compared: Iterable[str], instant: datetime
+) -> tuple[np.ndarray[Any, np.dtype[Any]], pd.DataFrame, pd.DataFrame]:
+    """The population at one past instant, ordered by customer: ids, tags, and how it went.
+
+    The tags are the features and the compared ones; the outcomes are the label query's columns,
+    of the customers that it names.
+    """
+    query = definition.label_query
+    assert query is not None
     types = tags_read(deployment.catalog, definition)
-    rule = definition.rule.tag
-    types.setdefault(rule, deployment.catalog.tags[rule].definition.type)
+    for slug in compared:
+        types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
+    kept = tuple(dict.fromkeys((*definition.features, *compared)))
     table = feature_table(deployment, instant, tuple(types))
-    labels = label_table(deployment, definition, instant).to_pandas()
+    labels = label_table(deployment, query, instant).to_pandas()
     with tempfile.TemporaryDirectory(prefix="tagline-panel-") as folder:
         path = str(Path(folder) / "features.parquet")
         pq.write_table(table, path)
-        kept = (*definition.features, rule)
         rows = population(deployment.engine, path, types, definition.population, kept)
-    frame = typed_frame(rows, {slug: types[slug] for slug in dict.fromkeys(kept)})
+    frame = typed_frame(rows, {slug: types[slug] for slug in kept})
     frame.insert(0, "customer_id", rows.column("customer_id").to_pandas().astype(object))
     labels["customer_id"] = labels["customer_id"].astype(object)
-    frame = frame.merge(labels.dropna(subset=["label"]), on="customer_id", validate="one_to_one")
+    outcomes = {column: f"outcome {column}" for column in query.columns}  # no tag has a space
+    labels = labels.rename(columns=outcomes)
+    frame = frame.merge(labels, on="customer_id", validate="one_to_one")
     frame = frame.sort_values("customer_id", ignore_index=True)
-    label = frame.pop("label").to_numpy(dtype=float)
-    return Panel(instant, frame.pop("customer_id").to_numpy(), frame, label)
+    told = frame[list(outcomes.values())].set_axis(list(outcomes), axis="columns")
+    return frame["customer_id"].to_numpy(), frame[list(kept)], told
+
+
+def population_rows(asked: Scoring, more: Iterable[str] = ()) -> Iterator[pd.DataFrame]:
+    """customer_id, features and `more` tags of the population of a candidate, in batches."""
+    definition = asked.definition
+    types = tags_read(asked.deployment.catalog, definition)
+    for slug in more:
+        types.setdefault(slug, asked.deployment.catalog.tags[slug].definition.type)
+    kept = tuple(dict.fromkeys((*definition.features, *more)))
+    path = str(asked.folder / "population.parquet")
+    _write_population(
+        asked.deployment.engine, asked.candidate, types, definition.population, kept, path
+    )
+    with pq.ParquetFile(path) as people:
+        for batch in people.iter_batches(batch_size=BATCH):
+            part = pa.Table.from_batches([batch])
+            frame = typed_frame(part, {slug: types[slug] for slug in kept})
+            frame.insert(0, "customer_id", part.column("customer_id").to_pylist())
+            yield frame
+
+
+def read_versions(catalog: Catalog, definition: AnyModel) -> dict[str, str]:
+    """The version of all that a model reads to score: its tags, and its input queries."""
+    versions = {slug: catalog.tags[slug].version for slug in tags_read(catalog, definition)}
+    for name in definition.input_columns:
+        query = catalog.input_sql(name)
+        versions[query.name] = digest(query.tree.sql(dialect="duckdb", comments=False))
+    return versions
 
 
 def population(
@@ -78,7 +135,7 @@ def population(
     return engine.fetch(sql, relations)
 
 
-def write_population(
+def _write_population(
     engine: Engine,
     path: str,
     types: Mapping[str, DataType],

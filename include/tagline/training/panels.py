@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tagline.definitions.model import Panels
+from tagline.definitions.models import Panels
 from tagline.definitions.types import DataType
 
 Array = np.ndarray[Any, np.dtype[np.float64]]

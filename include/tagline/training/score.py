@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagline.compute import candidate_file, finish_candidate
+from tagline.definitions import DataType
 from tagline.definitions.tag import ModelTag
 from tagline.errors import ModelRefused
 from tagline.registry.schema import ModelVersion
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH = 50_000
-SCHEMA = pa.schema(
-    [("customer_id", pa.string()), ("probability", pa.float64()), ("class", pa.bool_())]
-)
+_ARROW = {
+    DataType.BOOLEAN: pa.bool_(),
+    DataType.INTEGER: pa.int64(),
+    DataType.NUMBER: pa.float64(),
+    DataType.TEXT: pa.string(),
+    DataType.TEXT_LIST: pa.list_(pa.string()),
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
         try:
             version = serving_version(deployment, model, as_of)
             target = candidate_file(deployment, run_id, f"scores-{model}")
-            scored = score_model(deployment, model, version, candidate["path"], target)
+            scored = score_model(deployment, model, version, as_of, candidate["path"], target)
         except ModelRefused as error:
             log.info("model %s does not score as of %s: %s", model, as_of.isoformat(), error)
             unavailable |= without(catalog, model, str(error))
@@ -108,10 +112,10 @@ def without(catalog: Catalog, model: str, reason: str) -> dict[str, str]:
 
 def serving_version(deployment: Deployment, model: str, as_of: datetime) -> ModelVersion:
     """The champion that may serve as_of; ModelRefused with a plain reason where there is none."""
-    from tagline.training.inputs import tags_read
+    from tagline.training.inputs import read_versions
 
     catalog = deployment.catalog
-    types = tags_read(catalog, catalog.models[model])
+    read = read_versions(catalog, catalog.models[model])
     champion = deployment.registry.champion(model, as_of)
     if champion is None or champion.model_uri is None:
         raise ModelRefused(
@@ -119,9 +123,9 @@ def serving_version(deployment: Deployment, model: str, as_of: datetime) -> Mode
             f"{as_of:%Y-%m-%d}; train it as of that day or before"
         )
     changed = sorted(
-        slug
-        for slug in {*types, *champion.features}
-        if slug not in types or champion.features.get(slug) != catalog.tags[slug].version
+        name
+        for name in {*read, *champion.features}
+        if champion.features.get(name) != read.get(name)
     )
     if changed:
         raise ModelRefused(
@@ -131,35 +135,33 @@ def serving_version(deployment: Deployment, model: str, as_of: datetime) -> Mode
 
 
 def score_model(
-    deployment: Deployment, model: str, version: ModelVersion, candidate: str, target: str
+    deployment: Deployment,
+    model: str,
+    version: ModelVersion,
+    as_of: datetime,
+    candidate: str,
+    target: str,
 ) -> int:
-    """Write (customer_id, probability, class) of the model's population; how many there are."""
-    from tagline.training.fit import probability
-    from tagline.training.inputs import tags_read, write_population
-    from tagline.training.panels import typed_frame
+    """Write customer_id and the model's outputs for its population; how many customers."""
+    from tagline.training.kinds import Scoring, kind_of
     from tagline.training.tracking import load_pipeline
 
     definition = deployment.catalog.models[model]
-    types = tags_read(deployment.catalog, definition)
-    features = {slug: types[slug] for slug in definition.features}
+    kind = kind_of(definition)
     assert version.model_uri is not None
-    pipeline = load_pipeline(deployment.settings, version.model_uri)
-    condition = definition.population
+    fitted = load_pipeline(deployment.settings, version.model_uri)
+    outputs = [(name, _ARROW[type_]) for name, type_ in definition.outputs.items()]
+    schema = pa.schema([("customer_id", pa.string()), *outputs])
     scratch = str(deployment.settings.home_path / "scratch")
+    count = 0
     with (
         scratch_folder(deployment.settings, f"score-{model}") as folder,
         appearing_whole(target, scratch) as unfinished,
-        pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer,
+        pq.ParquetWriter(unfinished, schema, compression="zstd") as writer,
     ):
-        path = str(folder / "population.parquet")
-        rows = write_population(
-            deployment.engine, candidate, types, condition, definition.features, path
-        )
-        with pq.ParquetFile(path) as people:
-            for batch in people.iter_batches(batch_size=BATCH):
-                part = pa.Table.from_batches([batch])
-                values = probability(pipeline, typed_frame(part, features))
-                columns = [part.column("customer_id").cast(pa.string()), pa.array(values)]
-                columns.append(pa.array(values >= definition.threshold))
-                writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
-    return rows
+        asked = Scoring(deployment, model, definition, as_of, candidate, folder)
+        for part in kind.rows(asked):
+            told = kind.answers(definition, fitted, part)
+            writer.write_table(pa.Table.from_pandas(told, schema, preserve_index=False))
+            count += len(told)
+    return count

@@ -17,14 +17,14 @@ from tagline.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from mlflow.models.model import ModelInfo
 
-    from tagline.training.fit import Fitted
+    from tagline.training.kinds import Candidate, Judged
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+ESTIMATORS = "tagline.training.estimators."
 REQUIREMENTS = ("scikit-learn", "numpy", "pandas", "skops", "mlflow")
 # of MLflow itself, for every process that imports it or runs its server
 ENVIRONMENT = {
@@ -56,7 +56,6 @@ class Record:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,23 +110,32 @@ def open_client(settings: Settings) -> MlflowClient:
 
 
 @_quiet()
-def track(
-    settings: Settings, record: Record, fitted: Fitted | None, example: pd.DataFrame
-) -> Tracked:
-    """Keep one training as an MLflow run, its model registered under the alias challenger."""
+def track(settings: Settings, record: Record, judged: Judged) -> Tracked:
+    """Keep one training as an MLflow run with a child per candidate.
+
+    The run itself shows the chosen candidate's metrics and plots, so that two trainings compare;
+    its model is registered under the alias challenger.
+    """
     client = open_client(settings)
     import mlflow
 
     experiment = _experiment(settings, client, record.model)
     mlflow.set_experiment(experiment_id=experiment)
+    chosen = judged.chosen
     with mlflow.start_run(run_name=record.run_name, tags=dict(record.tags)) as run:
-        mlflow.log_params(dict(record.params))
-        mlflow.log_metrics(dict(record.metrics))
-        for name, document in record.documents.items():
-            mlflow.log_dict(dict(document), name)
-        for name, figure in record.figures.items():
-            mlflow.log_figure(figure, f"plots/{name}")
-        logged = None if fitted is None else _log_model(fitted, example)
+        _log(record.params, record.metrics, record.documents)
+        logged = None
+        if chosen is not None:
+            _log_candidate(chosen)
+            mlflow.log_param("candidate", chosen.name)
+            if chosen.model is not None:
+                logged = _log_model(chosen.model, judged.example)
+        for candidate in judged.candidates:
+            tags = {"model": record.model, "candidate": candidate.name}
+            name = f"{record.run_name}: {candidate.name}"
+            with mlflow.start_run(run_name=name, nested=True, tags=tags):
+                mlflow.log_param("candidate", candidate.name)
+                _log_candidate(candidate)
     number = uri = None
     if logged is not None:
         number = _register(client, settings, record, logged, run.info.run_id)
@@ -137,6 +145,33 @@ def track(
         server = settings.mlflow_url.rstrip("/")
         url = f"{server}/#/experiments/{experiment}/runs/{run.info.run_id}"
     return Tracked(run.info.run_id, url, number, uri)
+
+
+def _log_candidate(candidate: Candidate) -> None:
+    """Parameters, metrics with their intervals, documents and plots, into the present run."""
+    import mlflow
+
+    metrics: dict[str, float] = {}
+    for name, interval in candidate.metrics.items():
+        metrics[name] = interval.value
+        metrics[f"{name}_low"] = interval.low
+        metrics[f"{name}_high"] = interval.high
+    _log(candidate.params, metrics, candidate.documents)
+    for name, figure in candidate.figures.items():
+        mlflow.log_figure(figure, f"plots/{name}")
+
+
+def _log(
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    documents: Mapping[str, Mapping[str, Any]],
+) -> None:
+    import mlflow
+
+    mlflow.log_params(dict(params))
+    mlflow.log_metrics(dict(metrics))
+    for name, document in documents.items():
+        mlflow.log_dict(dict(document), name)
 
 
 @_quiet()
@@ -181,20 +216,38 @@ def _experiment(settings: Settings, client: MlflowClient, model: str) -> str:
     return str(experiment.experiment_id)
 
 
-def _log_model(fitted: Fitted, example: pd.DataFrame) -> ModelInfo:
+def _log_model(model: Any, example: pd.DataFrame) -> ModelInfo:
     import mlflow.sklearn
     from mlflow.models import infer_signature
 
+    answer = "predict_proba" if hasattr(model, "predict_proba") else "predict"
     info: ModelInfo = mlflow.sklearn.log_model(
-        fitted.pipeline,
+        model,
         name="model",
-        signature=infer_signature(example, fitted.probability(example)),
+        signature=infer_signature(example, getattr(model, answer)(example)),
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-        pyfunc_predict_fn="predict_proba",
+        pyfunc_predict_fn=answer,
         serialization_format="skops",  # loading it runs no code of the file
-        skops_trusted_types=["numpy.dtype"],
+        skops_trusted_types=_trusted(model),
     )
     return info
+
+
+def _trusted(model: Any) -> list[str]:
+    """The types of a model that skops does not know: numpy's, and estimators of our own.
+
+    Raises TaglineError where it holds any other, which could run code when it is loaded.
+    """
+    import skops.io
+
+    found = skops.io.get_untrusted_types(data=skops.io.dumps(model))
+    foreign = [name for name in found if not name.startswith(("numpy.", ESTIMATORS))]
+    if foreign:
+        raise TaglineError(
+            f"the fitted model holds {', '.join(foreign)}, which is not saved: keep the state of "
+            f"an estimator in {ESTIMATORS} as numbers, texts and numpy arrays"
+        )
+    return ["numpy.dtype", *found]
 
 
 def _register(

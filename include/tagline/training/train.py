@@ -16,17 +16,13 @@ from sqlalchemy import select
 from tagline.errors import ModelRefused, UnknownName
 from tagline.extract import require_data
 from tagline.registry.schema import ModelVersion
-from tagline.training.evaluate import RESAMPLES, SEED
-from tagline.training.fit import probability
-from tagline.training.inputs import load_panel, tags_read
-from tagline.training.panels import Array, Panel, Schedule, schedule, stack
-from tagline.training.plots import figures
+from tagline.training.inputs import read_versions
+from tagline.training.kinds import Judged, Training, kind_of
 from tagline.training.tracking import Record, Tracked, load_pipeline, promote, track
-from tagline.training.verdict import Outcome, Verdict, assess
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
-    from tagline.definitions.model import ModelDefinition
+    from tagline.definitions.models import AnyModel
     from tagline.deployment import Deployment
 
 log = logging.getLogger(__name__)
@@ -60,44 +56,28 @@ def train(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> 
     as_of, since then customers would look as if they had left.
     """
     started = time.monotonic()
-    catalog = deployment.catalog
-    definition = model_definition(catalog, model)
-    types = tags_read(catalog, definition)
-    plan = schedule(definition.panels, definition.horizon, as_of)
-    if not plan.trained:
-        raise ModelRefused(
-            f"model {model!r} has no panel whose horizon ends by the holdout's "
-            f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
-        )
+    definition = model_definition(deployment.catalog, model)
+    versions = read_versions(deployment.catalog, definition)
     require_data(deployment, f"train {model}", as_of)
-    versions = {slug: catalog.tags[slug].version for slug in types}
-    features = {slug: types[slug] for slug in definition.features}
     with deployment.registry.lock(f"train:{model}"):
-        holdout = load_panel(deployment, model, plan.holdout)
-        trained = [load_panel(deployment, model, instant) for instant in plan.trained]
-        training = stack(trained)
-        champion = _champion_scores(deployment, model, as_of, versions, holdout)
-        outcome = assess(definition, features, training, holdout, champion)
-        summary = _summary(outcome, plan, trained, holdout)
-        record = _record(deployment, model, as_of, outcome, summary, versions, [*trained, holdout])
-        tracked = track(
-            deployment.settings, record, outcome.fitted, training.rows[list(features)].head(200)
-        )
-        version = _register(
-            deployment, model, as_of, at, outcome.verdict, summary, versions, tracked
-        )
+        champion = _champion(deployment, model, as_of, versions)
+        asked = Training(deployment, model, definition, as_of, champion)
+        judged = kind_of(definition).train(asked)
+        summary = _summary(judged)
+        tracked = track(deployment.settings, _record(asked, judged, versions), judged)
+        version = _register(asked, at, judged, summary, versions, tracked)
     log.info(
         "model %s as of %s is %s%s",
         model,
         as_of.isoformat(),
-        outcome.verdict.word,
-        "".join(f"; {reason}" for reason in outcome.verdict.reasons),
+        judged.verdict.word,
+        "".join(f"; {reason}" for reason in judged.verdict.reasons),
     )
     return TrainReport(
         model,
         as_of,
-        outcome.verdict.word,
-        outcome.verdict.reasons,
+        judged.verdict.word,
+        judged.verdict.reasons,
         summary,
         version,
         tracked.version,
@@ -107,7 +87,7 @@ def train(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> 
     )
 
 
-def model_definition(catalog: Catalog, model: str) -> ModelDefinition:
+def model_definition(catalog: Catalog, model: str) -> AnyModel:
     """The definition of a model of this business; UnknownName with the closest one."""
     try:
         return catalog.models[model]
@@ -115,10 +95,10 @@ def model_definition(catalog: Catalog, model: str) -> ModelDefinition:
         raise UnknownName("model", model, catalog.models) from None
 
 
-def _champion_scores(
-    deployment: Deployment, model: str, as_of: datetime, versions: Mapping[str, str], holdout: Panel
-) -> Array | None:
-    """What the present champion says of the holdout, if it reads the same tags.
+def _champion(
+    deployment: Deployment, model: str, as_of: datetime, versions: Mapping[str, str]
+) -> Any | None:
+    """The fitted champion that serves as_of, if it reads the same inputs.
 
     Its own training never saw the holdout's labels: its label horizons for training ended one
     horizon before its as_of, which is not after this one's.
@@ -127,114 +107,78 @@ def _champion_scores(
     if champion is None or champion.model_uri is None or champion.features != dict(versions):
         return None
     try:
-        pipeline = load_pipeline(deployment.settings, champion.model_uri)
+        return load_pipeline(deployment.settings, champion.model_uri)
     except ModelRefused as error:
         log.warning("not compared with the champion: %s", error)
         return None
-    return probability(pipeline, holdout.rows)
 
 
-def _summary(
-    outcome: Outcome, plan: Schedule, trained: list[Panel], holdout: Panel
-) -> dict[str, Any]:
-    """The metrics as the registry keeps them."""
+def _summary(judged: Judged) -> dict[str, Any]:
+    """The chosen candidate's metrics, and what was looked at, as the registry keeps them."""
+    metrics = judged.chosen.metrics if judged.chosen else {}
     return {
-        **{name: interval.as_json() for name, interval in outcome.metrics.items()},
-        "holdout": {
-            "as_of": plan.holdout.isoformat(),
-            "rows": len(holdout.label),
-            "positives": holdout.positives,
-        },
-        "training": {
-            "as_of": [panel.as_of.isoformat() for panel in trained],
-            "rows": sum(len(panel.label) for panel in trained),
-            "positives": sum(panel.positives for panel in trained),
-        },
+        **{name: interval.as_json() for name, interval in metrics.items()},
+        **{name: dict(counts) for name, counts in judged.counts.items()},
     }
 
 
-def _record(
-    deployment: Deployment,
-    model: str,
-    as_of: datetime,
-    outcome: Outcome,
-    summary: Mapping[str, Any],
-    versions: Mapping[str, str],
-    used: list[Panel],
-) -> Record:
-    fitted, verdict = outcome.fitted, outcome.verdict
-    metrics: dict[str, float] = {}
-    for name, interval in outcome.metrics.items():
-        metrics[name] = interval.value
-        metrics[f"{name}_low"] = interval.low
-        metrics[f"{name}_high"] = interval.high
-    for part in ("training", "holdout"):
-        for count in ("rows", "positives"):
-            metrics[f"{part}_{count}"] = summary[part][count]
-    documents: dict[str, Mapping[str, Any]] = {
-        "inputs.json": {
-            "panels": {panel.as_of.isoformat(): panel.digest for panel in used},
-            "holdout": used[-1].as_of.isoformat(),
-            "tags": dict(versions),
-        },
-        "verdict.json": {"verdict": verdict.word, "reasons": list(verdict.reasons)},
+def _record(asked: Training, judged: Judged, versions: Mapping[str, str]) -> Record:
+    """The training as its MLflow run shows it."""
+    catalog, definition = asked.deployment.catalog, asked.definition
+    metrics = {
+        f"{part}_{name}": float(value)
+        for part, counts in judged.counts.items()
+        for name, value in counts.items()
+        if isinstance(value, int | float)
     }
-    drawn = {}
-    if fitted is not None and outcome.scores is not None:
-        weights = fitted.weights()
-        documents["features.json"] = {"shapes": dict(fitted.shapes), "weights": weights}
-        drawn = figures(used[-1].label, *outcome.scores, weights)
-    definition = deployment.catalog.models[model]
     return Record(
-        model=model,
-        run_name=f"{model} as of {as_of:%Y-%m-%d}",
+        model=asked.model,
+        run_name=f"{asked.model} as of {asked.as_of:%Y-%m-%d}",
         params={
-            "as_of": as_of.isoformat(),
-            "holdout": used[-1].as_of.isoformat(),
-            "panels": len(used) - 1,
-            "features": len(definition.features),
+            "as_of": asked.as_of.isoformat(),
+            "task": definition.task,
             "population": definition.population,
-            "label": definition.label,
-            "horizon_days": definition.horizon.days,
-            "bootstrap_resamples": RESAMPLES,
-            "seed": SEED,
-            "inputs_digest": _digest([panel.digest for panel in used]),
-            "definition": _definition_digest(deployment.catalog, definition),
-            **({"candidate": fitted.kind, **fitted.parameters} if fitted else {}),
+            "features": len(definition.features),
+            "inputs_digest": _digest(list(judged.digests.values())),
+            "definition": _definition_digest(catalog, definition),
+            **judged.params,
         },
         metrics=metrics,
         tags={
-            "business": deployment.settings.business,
-            "model": model,
-            "trained_as_of": as_of.isoformat(),
-            "verdict": verdict.word,
-            "reasons": "; ".join(verdict.reasons)[:4000],
+            "business": asked.deployment.settings.business,
+            "model": asked.model,
+            "trained_as_of": asked.as_of.isoformat(),
+            "verdict": judged.verdict.word,
+            "reasons": "; ".join(judged.verdict.reasons)[:4000],
         },
-        documents=documents,
-        figures=drawn,
+        documents={
+            "inputs.json": {"digests": dict(judged.digests), "versions": dict(versions)},
+            "verdict.json": {
+                "verdict": judged.verdict.word,
+                "reasons": list(judged.verdict.reasons),
+            },
+        },
     )
 
 
 def _register(
-    deployment: Deployment,
-    model: str,
-    as_of: datetime,
+    asked: Training,
     at: datetime,
-    verdict: Verdict,
+    judged: Judged,
     summary: dict[str, Any],
     versions: dict[str, str],
     tracked: Tracked,
 ) -> int:
     """Write the outcome into the registry; the newest accepted one becomes champion in MLflow."""
-    catalog = deployment.catalog
+    deployment, model = asked.deployment, asked.model
     row = ModelVersion(
         model=model,
-        definition=_definition_digest(catalog, catalog.models[model]),
-        trained_as_of=as_of,
-        label_end_at=as_of,  # the holdout's horizon ends here
+        definition=_definition_digest(deployment.catalog, asked.definition),
+        trained_as_of=asked.as_of,
+        label_end_at=judged.label_end_at,
         trained_at=at,
-        verdict=verdict.word,
-        reasons=list(verdict.reasons),
+        verdict=judged.verdict.word,
+        reasons=list(judged.verdict.reasons),
         metrics=summary,
         features=versions,
         mlflow_run_id=tracked.run_id,
@@ -247,22 +191,25 @@ def _register(
             select(ModelVersion.id).where(
                 ModelVersion.model == model,
                 ModelVersion.verdict == "accepted",
-                ModelVersion.label_end_at > as_of,
+                ModelVersion.label_end_at > judged.label_end_at,
             )
         )
         session.add(row)
         session.flush()
         number = row.id
-    if verdict.accepted and later is None and tracked.version is not None:
+    if judged.verdict.accepted and later is None and tracked.version is not None:
         promote(deployment.settings, model, tracked.version)
     return number
 
 
-def _definition_digest(catalog: Catalog, definition: ModelDefinition) -> str:
-    """A digest of what the definition means, with its label's SQL."""
+def _definition_digest(catalog: Catalog, definition: AnyModel) -> str:
+    """A digest of what the definition means, with the SQL that it names."""
     meaning = definition.model_dump(mode="json", exclude={"name", "description", "owner"})
-    label = catalog.label_sql(definition.label)
-    return _digest([meaning, label.tree.sql(dialect="duckdb", comments=False)])
+    label = definition.label_query
+    queries = [catalog.label_sql(label.name)] if label else []
+    queries += [catalog.input_sql(name) for name in definition.input_columns]
+    written = [query.tree.sql(dialect="duckdb", comments=False) for query in queries]
+    return _digest([meaning, *written])
 
 
 def _digest(value: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from tagline.definitions.model import ModelDefinition, ModelGate, PlainRule
+from tagline.definitions.models.binary import BinaryModel, ModelGate, PlainRule
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
 from tagline.training.evaluate import Interval, evaluate, roc_auc
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def assess(
-    definition: ModelDefinition,
+    definition: BinaryModel,
     features: Mapping[str, DataType],
     training: Panel,
     holdout: Panel,

@@ -1,23 +1,14 @@
-"""The shape of `models/<model>.yaml`: what is predicted, from what, and its gate."""
+"""The file of a binary model: will it happen or not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
-from tagline.definitions.types import Definition, Duration, Names, Sentence, Slug
-
-
-class Panels(Definition):
-    """Past instants that training looks at; the newest is the holdout.
-
-    The holdout lies one horizon before the training's as_of, the others `every` further back;
-    only panels whose label horizon ends by the holdout's instant are trained on.
-    """
-
-    count: int = Field(ge=2, le=60)
-    every: Duration
+from tagline.definitions.models.head import LabelQuery, ModelHead, Panels
+from tagline.definitions.types import DataType, Definition, Duration, Slug
 
 
 class PlainRule(Definition):
@@ -37,14 +28,10 @@ class ModelGate(Definition):
     min_positives: int = Field(30, ge=1)
 
 
-class ModelDefinition(Definition):
-    """A binary model over customers; its name is the file's."""
+class BinaryModel(ModelHead):
+    """A yes-or-no question about each customer, learnt from what happened at past instants."""
 
-    name: Names
-    description: Sentence
-    owner: Slug
     task: Literal["binary"]
-    population: str  # an audience expression at the panel's instant
     label: Slug  # sql/labels/<label>.sql
     horizon: Duration
     features: tuple[Slug, ...] = Field(min_length=1)
@@ -53,3 +40,18 @@ class ModelDefinition(Definition):
     panels: Panels
     gate: ModelGate
     threshold: float = Field(0.5, gt=0, lt=1)  # of the class output
+
+    @property
+    def outputs(self) -> Mapping[str, DataType]:
+        """The probability, and whether it reaches the threshold."""
+        return {"probability": DataType.NUMBER, "class": DataType.BOOLEAN}
+
+    @property
+    def compared(self) -> Mapping[tuple[str | int, ...], str]:
+        """The plain rule's tag."""
+        return {("rule", "tag"): self.rule.tag}
+
+    @property
+    def label_query(self) -> LabelQuery:
+        """Whether it happened; null where it cannot be said."""
+        return LabelQuery(self.label, self.horizon, {"label": DataType.BOOLEAN})

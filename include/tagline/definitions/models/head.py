@@ -1,0 +1,65 @@
+"""What the files of every kind of model have, and what others ask of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import Field
+
+from tagline.definitions.types import DataType, Definition, Duration, Names, Sentence, Slug
+
+
+class Panels(Definition):
+    """Past instants that training looks at; the newest is the holdout.
+
+    The holdout lies one horizon before the training's as_of, the others `every` further back;
+    only panels whose label horizon ends by the holdout's instant are trained on.
+    """
+
+    count: int = Field(ge=2, le=60)
+    every: Duration
+
+
+@dataclass(frozen=True)
+class LabelQuery:
+    """sql/labels/<name>.sql: what happened from an instant to its horizon."""
+
+    name: str
+    horizon: timedelta
+    columns: Mapping[str, DataType]  # what it returns beside customer_id
+
+
+class ModelHead(Definition):
+    """The part that all kinds share; a model's name is its file's, its kind is `task`.
+
+    A kind says by the properties below what it reads and gives, so that checking, planning and
+    scoring need not know it.
+    """
+
+    name: Names
+    description: Sentence
+    owner: Slug
+    population: str  # an audience expression at the instant of training or scoring
+    features: tuple[Slug, ...] = ()
+
+    @property
+    def outputs(self) -> Mapping[str, DataType]:
+        """What the model says of each customer that it scores: column and type."""
+        raise NotImplementedError
+
+    @property
+    def compared(self) -> Mapping[tuple[str | int, ...], str]:
+        """Tags that only training reads, such as a plain rule's, by their place in the file."""
+        return {}
+
+    @property
+    def label_query(self) -> LabelQuery | None:
+        """What tells how it went after each instant; None where nothing is predicted."""
+        return None
+
+    @property
+    def input_columns(self) -> Mapping[str, Mapping[str, DataType]]:
+        """The queries sql/inputs/<name>.sql and what each returns beside customer_id."""
+        return {}
