@@ -31,7 +31,8 @@ def figures(
     }
 
 
-def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
+def draw_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
+    """An empty figure of the house's looks, for one plot."""
     figure = Figure(figsize=(6, height), layout="constrained")  # no pyplot: nothing to close
     axes = figure.subplots()
     axes.set_title(title, loc="left")
@@ -42,7 +43,7 @@ def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes
 
 
 def _roc(label: Array, model: Array, rule: Array) -> Figure:
-    figure, axes = _axes("ROC on the holdout", "false positive rate", "true positive rate")
+    figure, axes = draw_axes("ROC on the holdout", "false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=1)
     for score, colour, name in ((model, MODEL, "model"), (rule, RULE, "plain rule")):
         order = np.argsort(-score, kind="stable")
@@ -58,7 +59,7 @@ def _roc(label: Array, model: Array, rule: Array) -> Figure:
 
 
 def _calibration(label: Array, model: Array) -> Figure:
-    figure, axes = _axes("Calibration on the holdout", "predicted rate", "actual rate")
+    figure, axes = draw_axes("Calibration on the holdout", "predicted rate", "actual rate")
     bins = probability_bins(model)
     sizes = np.bincount(bins)
     kept = sizes > 0
@@ -72,7 +73,7 @@ def _calibration(label: Array, model: Array) -> Figure:
 
 
 def _lift(label: Array, model: Array, rule: Array) -> Figure:
-    figure, axes = _axes("Lift on the holdout", "share of customers, highest first", "lift")
+    figure, axes = draw_axes("Lift on the holdout", "share of customers, highest first", "lift")
     share = np.arange(1, len(label) + 1) / len(label)
     shown = share >= 0.01
     axes.axhline(1, color=GUIDE, linewidth=1)
@@ -86,7 +87,7 @@ def _lift(label: Array, model: Array, rule: Array) -> Figure:
 
 def _coefficients(weights: Mapping[str, float]) -> Figure:
     strongest = dict(list(weights.items())[:25])
-    figure, axes = _axes(
+    figure, axes = draw_axes(
         "Coefficients of the standardised inputs", "change of log odds per deviation", "",
         height=1.2 + 0.26 * len(strongest),
     )  # fmt: skip

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 ESTIMATORS = "tagline.training.estimators."
-REQUIREMENTS = ("scikit-learn", "numpy", "pandas", "skops", "mlflow")
+REQUIREMENTS = ("scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
 # of MLflow itself, for every process that imports it or runs its server
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -1,9 +1,20 @@
 """The shapes of `models/<model>.yaml`, one per kind of model; `task` names the kind."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from tagline.definitions.models.binary import BinaryModel
 from tagline.definitions.models.head import LabelQuery, ModelHead, Panels
+from tagline.definitions.models.purchase_process import PurchaseProcessModel
 
-# a union, told apart by `task`, as soon as there are several kinds
-AnyModel = BinaryModel
+AnyModel = Annotated[BinaryModel | PurchaseProcessModel, Field(discriminator="task")]
 
-__all__ = ["AnyModel", "BinaryModel", "LabelQuery", "ModelHead", "Panels"]
+__all__ = [
+    "AnyModel",
+    "BinaryModel",
+    "LabelQuery",
+    "ModelHead",
+    "Panels",
+    "PurchaseProcessModel",
+]

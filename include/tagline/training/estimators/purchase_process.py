@@ -112,13 +112,25 @@ class PurchaseProcess(BaseEstimator):  # type: ignore[misc]  # scikit-learn has 
 
     def expected_purchases(self, histories: Any, horizon: float) -> Array:
         """Purchases expected of each customer in the time `horizon` from now."""
+        frequency, _, age = checked(histories).T
+        return self.probability_alive(histories) * purchases_while_alive(
+            self.r_ + frequency, self.a_, self.b_ + frequency, self._ahead(age, horizon)
+        )
+
+    def purchase_probability(self, histories: Any, horizon: float) -> Array:
+        """The probability that each customer buys at all in the time `horizon` from now.
+
+        Unlike being alive, this is seen to come true or not.
+        """
+        frequency, _, age = checked(histories).T
+        shape, ahead = self.r_ + frequency, self._ahead(age, horizon)
+        return np.asarray(self.probability_alive(histories) * -np.expm1(-shape * np.log1p(ahead)))
+
+    def _ahead(self, age: Array, horizon: float) -> Array:
+        """The horizon in units of each customer's scale of rates."""
         if not (np.isfinite(horizon) and horizon >= 0):
             raise ValueError(f"a horizon is a finite time from 0 on, not {horizon}")
-        alive = self.probability_alive(histories)
-        frequency, _, age = checked(histories).T
-        return alive * purchases_while_alive(
-            self.r_ + frequency, self.a_, self.b_ + frequency, horizon / (self.alpha_ + age)
-        )
+        return np.asarray(horizon / (self.alpha_ + age))
 
 
 def checked(histories: Any) -> Array:
