@@ -158,7 +158,7 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
     "PurchaseGate": {
         "min_repeaters": "The least number of customers who bought again.",
         "min_gain": "The least gain in mean absolute error over the rule that the past rate "
-        "goes on, and over nothing at all, at the interval's lower end.",
+        "goes on, at the interval's lower end.",
         "min_correlation": "The least correlation of expected with actual purchases.",
         "max_total_error": "The greatest share by which all purchases may be missed.",
         "max_value_error": "The greatest share by which the whole amount may be missed.",

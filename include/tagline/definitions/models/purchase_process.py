@@ -31,7 +31,7 @@ class PurchaseGate(Definition):
     """What the forecast must reach on the holdout to be promoted."""
 
     min_repeaters: int = Field(100, ge=1)  # customers with a purchase after the first
-    min_gain: float = Field(0.0, ge=0)  # in mean absolute error, lower end of the interval
+    min_gain: float = Field(0.0, ge=0)  # over the past rate, in mean absolute error; lower end
     min_correlation: float = Field(ge=0, le=1)
     max_total_error: float = Field(gt=0)  # share by which all purchases may be missed
     max_value_error: float = Field(gt=0)  # the same of the amount
