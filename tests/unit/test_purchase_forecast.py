@@ -16,6 +16,7 @@ from tagline.training.estimators.customer_value import CustomerValue
 from tagline.training.estimators.purchase_process import Array, PurchaseProcess
 from tagline.training.purchase_forecast import Forecast, correlation, judge, measure
 from tagline.training.purchase_plots import figures, frequency_groups
+from tagline.training.purchase_reasons import reasons
 
 GATE = PurchaseGate(min_correlation=0.4, max_total_error=0.2, max_value_error=0.2)
 HISTORY = {"frequency": "repeat_days", "recency": "span_days", "age": "first_days"}
@@ -167,6 +168,22 @@ def test_a_customer_who_never_bought_has_no_answers() -> None:
     ]
 
 
+def test_reasons_tell_a_customers_rhythm_and_its_silence() -> None:
+    rows = np.array([[34, 290, 300, 25.5], [0, 0, 12, 40], [np.nan] * 4])
+    regular, once, never = reasons(rows, "en")
+    assert regular == [
+        "35 purchase days in 300 days, one every 8.5 days",
+        "no purchase for 10 days, 1.2 times the usual gap",
+        "25.50 spent on a purchase day on average",
+    ]
+    assert once is not None and once[0] == "a single purchase day, 12 days ago"
+    assert never is None
+    assert reasons(rows[:2, :3], "zh") == [
+        ["300天内有35个购买日，平均每8.5天一次", "已有10天未购买，为平常间隔的1.2倍"],
+        ["仅有一个购买日，在12天前"],
+    ]
+
+
 def test_a_correlation_is_weighted_as_rows_are_drawn() -> None:
     random = np.random.default_rng(9)
     left, right = random.random(50), random.random(50)
@@ -195,7 +212,13 @@ def test_a_picture_shows_each_frequency_once() -> None:
 def test_the_features_of_a_purchase_process_are_its_history() -> None:
     model = PurchaseProcessModel.model_validate(definition())
     assert model.features == ("repeat_days", "span_days", "first_days", "day_amount")
-    assert list(model.outputs) == ["probability_alive", "expected_purchases", "expected_value"]
+    assert list(model.outputs) == [
+        "probability_alive",
+        "expected_purchases",
+        "expected_value",
+        "reasons",
+        "reasons_zh",
+    ]
     assert model.feature_places[0] == ("history", "frequency")
     again = PurchaseProcessModel.model_validate_json(model.model_dump_json())
     assert again == model

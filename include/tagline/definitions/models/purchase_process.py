@@ -63,10 +63,19 @@ class PurchaseProcessModel(ModelHead):
         return self.history.mean_value is not None
 
     @property
-    def outputs(self) -> Mapping[str, DataType]:
-        """Probability of being alive, purchase days in the horizon, and their amount."""
+    def forecasts(self) -> tuple[str, ...]:
+        """The outputs that are numbers, in the order of the estimator's answers."""
         names = ("probability_alive", "expected_purchases", "expected_value")
-        return dict.fromkeys(names if self.valued else names[:2], DataType.NUMBER)
+        return names if self.valued else names[:2]
+
+    @property
+    def outputs(self) -> Mapping[str, DataType]:
+        """Probability of being alive, purchase days and amount in the horizon, and why."""
+        return {
+            **dict.fromkeys(self.forecasts, DataType.NUMBER),
+            "reasons": DataType.TEXT_LIST,
+            "reasons_zh": DataType.TEXT_LIST,
+        }
 
     @property
     def feature_places(self) -> tuple[tuple[str | int, ...], ...]:

@@ -23,6 +23,7 @@ from tagline.training.kinds import Candidate, Judged, Scoring, Training
 from tagline.training.panels import NUMBERS, Array, Panel
 from tagline.training.purchase_forecast import PAST_RATE, Forecast, judge, measure
 from tagline.training.purchase_plots import figures
+from tagline.training.purchase_reasons import reasons
 from tagline.training.verdict import Verdict
 
 CANDIDATE = "bg_nbd"
@@ -36,7 +37,7 @@ def train(asked: Training) -> Judged:
     instant = asked.as_of - definition.horizon
     panel = _panel(asked, definition, instant)
     repeaters = int((_frequency(panel) > 0).sum())
-    fitted, reasons = _fitted(definition, panel, repeaters)
+    fitted, refused = _fitted(definition, panel, repeaters)
     candidates: tuple[Candidate, ...] = ()
     if fitted is not None:
         forecast = forecast_of(definition, fitted, panel)
@@ -45,7 +46,7 @@ def train(asked: Training) -> Judged:
         metrics = measure(forecast, expected)
         goes_with = fitted.value_.correlation_ if fitted.value_ is not None else 0.0
         refusal = fitted.value_refusal_
-        reasons = judge(definition.gate, metrics, definition.valued, refusal, goes_with)
+        refused = judge(definition.gate, metrics, definition.valued, refusal, goes_with)
         candidates = (
             Candidate(
                 name=CANDIDATE,
@@ -58,7 +59,7 @@ def train(asked: Training) -> Judged:
     return Judged(
         candidates=candidates,
         chosen=candidates[0] if candidates else None,
-        verdict=Verdict(reasons),
+        verdict=Verdict(refused),
         counts={
             "holdout": {
                 "as_of": instant.isoformat(),
@@ -91,9 +92,17 @@ def rows(asked: Scoring) -> Iterator[pd.DataFrame]:
 
 
 def answers(definition: PurchaseProcessModel, model: Any, rows: pd.DataFrame) -> pd.DataFrame:
-    """The probability of being alive, and what is expected in the horizon."""
-    told = model.predict(rows[list(definition.features)])[list(definition.outputs)]
-    return pd.DataFrame({"customer_id": rows["customer_id"].to_numpy(), **told.to_dict("series")})
+    """The probability of being alive, what is expected in the horizon, and why."""
+    features = rows[list(definition.features)].to_numpy(dtype=float)
+    told = model.predict(features)[list(definition.forecasts)]
+    return pd.DataFrame(
+        {
+            "customer_id": rows["customer_id"].to_numpy(),
+            **{name: told[name].to_numpy() for name in definition.forecasts},
+            "reasons": reasons(features, "en"),
+            "reasons_zh": reasons(features, "zh"),
+        }
+    )
 
 
 def forecast_of(definition: PurchaseProcessModel, fitted: CustomerValue, panel: Panel) -> Forecast:
