@@ -250,13 +250,13 @@ class Registry:
     # Models
 
     def champion(self, model: str, as_of: datetime) -> ModelVersion | None:
-        """The newest accepted version of a model that may serve this as_of."""
+        """The newest promoted version of a model that may serve this as_of."""
         with self.session() as session:
             return session.scalars(
                 select(ModelVersion)
                 .where(
                     ModelVersion.model == model,
-                    ModelVersion.verdict == "accepted",
+                    ModelVersion.status == "promoted",
                     ModelVersion.label_end_at <= as_of,
                 )
                 .order_by(ModelVersion.label_end_at.desc(), ModelVersion.id.desc())
