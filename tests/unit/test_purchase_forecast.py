@@ -59,7 +59,7 @@ def forecast(rows: Array, bought: Array, amount: Array) -> tuple[CustomerValue, 
     return fitted, Forecast(
         actual=bought,
         expected=told["expected_purchases"].to_numpy(),
-        buys=fitted.process_.purchase_probability(rows[:, :3], 30),
+        buys=told["purchase_probability"].to_numpy(),
         alive=told["probability_alive"].to_numpy(),
         recency=rows[:, 2] - rows[:, 1],
         rules={"past rate": rows[:, 0] / rows[:, 2] * 30},
@@ -164,6 +164,7 @@ def test_a_customer_who_never_bought_has_no_answers() -> None:
     assert told.iloc[0].notna().all() and told.iloc[1].isna().all()
     assert list(CustomerValue(horizon=30).fit(rows[:, :3]).predict(rows[:2, :3])) == [
         "probability_alive",
+        "purchase_probability",
         "expected_purchases",
     ]
 
@@ -214,6 +215,7 @@ def test_the_features_of_a_purchase_process_are_its_history() -> None:
     assert model.features == ("repeat_days", "span_days", "first_days", "day_amount")
     assert list(model.outputs) == [
         "probability_alive",
+        "purchase_probability",
         "expected_purchases",
         "expected_value",
         "reasons",

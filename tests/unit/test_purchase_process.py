@@ -119,9 +119,11 @@ def test_simulated_customers_give_their_parameters_back_and_are_forecast_well() 
     expected = fitted.expected_purchases(histories, 20)
     spread = 4 * np.sqrt(ahead.var() * len(ahead))
     assert abs(expected.sum() - ahead.sum()) < spread
+    buys = fitted.purchase_probability(histories, 20)
+    assert buys.mean() == pytest.approx((ahead > 0).mean(), abs=0.015)
+    assert (buys <= fitted.probability_alive(histories)).all() and (buys <= expected).all()
     alive = fitted.probability_alive(histories)
-    buys = np.array([ahead[alive < 0.2].mean(), ahead[alive > 0.8].mean()])
-    assert buys[0] < 0.1 * buys[1]
+    assert ahead[alive < 0.2].mean() < 0.1 * ahead[alive > 0.8].mean()
 
 
 def test_the_gradient_is_that_of_the_likelihood() -> None:

@@ -65,12 +65,12 @@ class PurchaseProcessModel(ModelHead):
     @property
     def forecasts(self) -> tuple[str, ...]:
         """The outputs that are numbers, in the order of the estimator's answers."""
-        names = ("probability_alive", "expected_purchases", "expected_value")
-        return names if self.valued else names[:2]
+        names = ("probability_alive", "purchase_probability", "expected_purchases")
+        return (*names, "expected_value") if self.valued else names
 
     @property
     def outputs(self) -> Mapping[str, DataType]:
-        """Probability of being alive, purchase days and amount in the horizon, and why."""
+        """Probabilities of being alive and of buying, purchase days and amount, and why."""
         return {
             **dict.fromkeys(self.forecasts, DataType.NUMBER),
             "reasons": DataType.TEXT_LIST,

@@ -14,7 +14,7 @@ from tagline.training.estimators.purchase_process import Array, PurchaseProcess
 from tagline.training.estimators.purchase_value import PurchaseValue
 
 COLUMNS = ("frequency", "recency", "age", "mean_value")
-ANSWERS = ("probability_alive", "expected_purchases", "expected_value")
+ANSWERS = ("probability_alive", "purchase_probability", "expected_purchases", "expected_value")
 
 
 class CustomerValue(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -46,7 +46,7 @@ class CustomerValue(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         return self
 
     def predict(self, rows: Any) -> pd.DataFrame:
-        """probability_alive, expected_purchases and, with a fourth column, expected_value.
+        """A column for each of ANSWERS; expected_value only with a fourth column.
 
         A customer with a missing number, who never bought, has no answers.
         """
@@ -56,10 +56,11 @@ class CustomerValue(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         answers = np.full((len(values), len(ANSWERS)), np.nan)
         histories = values[known, :3]
         answers[known, 0] = self.process_.probability_alive(histories)
-        answers[known, 1] = self.process_.expected_purchases(histories, self.horizon)
+        answers[known, 1] = self.process_.purchase_probability(histories, self.horizon)
+        answers[known, 2] = self.process_.expected_purchases(histories, self.horizon)
         if self.value_ is not None:
             value = self.value_.expected_value(spending(values[known]))
-            answers[known, 2] = answers[known, 1] * value
+            answers[known, 3] = answers[known, 2] * value
         told = pd.DataFrame(answers, columns=list(ANSWERS))
         return told if self.valued_ else told.drop(columns="expected_value")
 

@@ -92,7 +92,7 @@ def rows(asked: Scoring) -> Iterator[pd.DataFrame]:
 
 
 def answers(definition: PurchaseProcessModel, model: Any, rows: pd.DataFrame) -> pd.DataFrame:
-    """The probability of being alive, what is expected in the horizon, and why."""
+    """The probabilities, what is expected in the horizon, and why."""
     features = rows[list(definition.features)].to_numpy(dtype=float)
     told = model.predict(features)[list(definition.forecasts)]
     return pd.DataFrame(
@@ -108,7 +108,7 @@ def answers(definition: PurchaseProcessModel, model: Any, rows: pd.DataFrame) ->
 def forecast_of(definition: PurchaseProcessModel, fitted: CustomerValue, panel: Panel) -> Forecast:
     """What the fitted model and the plain rules expect of a panel, beside what came of it."""
     features = panel.rows[list(definition.features)].to_numpy(dtype=float)
-    histories, (frequency, recency, age) = features[:, :3], features.T[:3]
+    frequency, recency, age = features.T[:3]
     told = fitted.predict(features)
     days = definition.horizon / DAY
     past = np.divide(frequency * days, age, out=np.zeros(len(age)), where=age > 0)
@@ -120,7 +120,7 @@ def forecast_of(definition: PurchaseProcessModel, fitted: CustomerValue, panel: 
     return Forecast(
         actual=panel.label,
         expected=told["expected_purchases"].to_numpy(),
-        buys=fitted.process_.purchase_probability(histories, days),
+        buys=told["purchase_probability"].to_numpy(),
         alive=told["probability_alive"].to_numpy(),
         recency=age - recency,
         rules=rules,
