@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from tagline.definitions.tag import ModelTag
+
 if TYPE_CHECKING:
+    from tagline.catalog import Catalog, Tag
+    from tagline.definitions.models import DriftLimits
     from tagline.definitions.tag import Stability
     from tagline.deployment import Deployment
 
@@ -70,18 +74,18 @@ def gate(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> 
     catalog, registry = deployment.catalog, deployment.registry
     audit, score = registry.stage(run_id, "audit"), registry.stage(run_id, "score")
     missing = score.get("unavailable", {})
-    tags = {
-        slug: Judged(
+    tags = {}
+    for slug, tag in catalog.tags.items():
+        profile = audit["tags"].get(slug, {})
+        far, too_far = _drifted(catalog, tag, audit.get("drift", {}))
+        moved = movements(profile, tag.definition.stability, audit["compared_with"])
+        tags[slug] = Judged(
             reads=tag.reads,
             critical=tag.definition.critical,
-            failures=tuple(audit["tags"].get(slug, {}).get("failures", ())),
-            movements=movements(
-                audit["tags"].get(slug, {}), tag.definition.stability, audit["compared_with"]
-            ),
+            failures=(*profile.get("failures", ()), *too_far),
+            movements=(*moved, *far),
             unavailable=missing.get(slug),
         )
-        for slug, tag in catalog.tags.items()
-    }
     before = registry.release_before(as_of)
     released = {
         slug
@@ -93,6 +97,34 @@ def gate(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> 
     registry.save_stage(run_id, "gate", report.as_json(), report.seconds)
     _say(report)
     return report
+
+
+def _drifted(
+    catalog: Catalog, tag: Tag, drift: Mapping[str, Mapping[str, float]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a model's tag is warned of and withheld for: inputs far from the model's training."""
+    if not isinstance(tag.definition, ModelTag):
+        return (), ()
+    model = tag.definition.model
+    limits = catalog.models[model].drift_limits
+    return drifted(model, drift.get(model, {}), limits) if limits else ((), ())
+
+
+def drifted(
+    model: str, drift: Mapping[str, float], limits: DriftLimits
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """A sentence for each feature beyond the limit of a warning, and beyond that of withholding."""
+
+    def sentence(slug: str, psi: float, limit: float) -> str:
+        return (
+            f"input {slug} of model {model} has moved away from its training: PSI {psi:.3f}, "
+            f"at most {limit:g} is allowed"
+        )
+
+    ranked = sorted(drift.items(), key=lambda pair: -pair[1])
+    warn, withhold = limits.warn, limits.withhold
+    far = tuple(sentence(slug, psi, warn) for slug, psi in ranked if warn < psi <= withhold)
+    return far, tuple(sentence(slug, psi, withhold) for slug, psi in ranked if psi > withhold)
 
 
 def _say(report: GateReport) -> None:

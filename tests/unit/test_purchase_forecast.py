@@ -148,12 +148,16 @@ def test_amounts_that_fit_no_distribution_leave_the_purchases_and_say_why() -> N
     assert told["expected_value"].isna().all() and told["expected_purchases"].notna().all()
 
 
-def test_a_worse_successor_of_a_champion_is_refused() -> None:
-    rows, bought, amount = shoppers(7)
-    _, made = forecast(rows, bought, amount)
-    metrics = measure(made, champion=bought + 0.1)
-    reasons = judge(GATE, metrics, True, "", 0)
-    assert any("surely worse than the present champion" in reason for reason in reasons)
+def test_a_champion_stays_until_one_is_surely_better_or_it_breaks_the_gate() -> None:
+    _, made = forecast(*shoppers(1))
+    actual, expected = made.actual, made.expected
+    worse = judge(GATE, measure(made, champion=(actual + expected) / 2), True, "", 0)
+    assert any("surely worse than the present champion" in reason for reason in worse)
+    same = judge(GATE, measure(made, champion=expected), True, "", 0)
+    assert any("the present champion stays" in reason for reason in same)
+    assert judge(GATE, measure(made, champion=expected + 2), True, "", 0) == ()
+    noise = expected + np.random.default_rng(0).normal(0, 1, len(expected))
+    assert judge(GATE, measure(made, champion=noise), True, "", 0) == ()
 
 
 def test_a_customer_who_never_bought_has_no_answers() -> None:

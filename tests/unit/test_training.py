@@ -10,75 +10,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn import metrics as reference
+from tests.made_panels import FEATURES, HOLDOUT, definition, panel, with_labels
 
-from tagline.definitions.models import BinaryModel, Panels
+from tagline.definitions.models import Panels
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
 from tagline.training import evaluate as measuring
 from tagline.training.fit import fit
-from tagline.training.panels import Array, Panel, schedule, stack, typed_frame
+from tagline.training.panels import Array, Panel, schedule, thinned, typed_frame
 from tagline.training.verdict import assess, rule_score
 
-FEATURES = {
-    "recency_days": DataType.INTEGER,
-    "order_amount": DataType.NUMBER,
-    "has_card": DataType.BOOLEAN,
-    "region": DataType.TEXT,
-}
-HOLDOUT = datetime(2017, 11, 1, tzinfo=UTC)
 ONCE = np.ones((1, 400))
-
-
-def definition(**gate: Any) -> BinaryModel:
-    limits = {"min_roc_auc": 0.7, "max_calibration_error": 0.05, **gate}
-    return BinaryModel.model_validate(
-        {
-            "name": {"en": "Lapse", "zh": "流失"},
-            "description": "Made up.",
-            "owner": "crm",
-            "task": "binary",
-            "population": "recency_days <= 60",
-            "label": "lapsed",
-            "horizon": "60 days",
-            "features": list(FEATURES),
-            "rule": {"tag": "recency_days", "high_means": "positive"},
-            "candidates": ["logistic_regression"],
-            "panels": {"count": 4, "every": "60 days"},
-            "gate": limits,
-        }
-    )
-
-
-def panel(seed: int, rows: int = 2000) -> Panel:
-    """Customers whose lapse depends on recency a little, and on amount, card and region more."""
-    random = np.random.default_rng(seed)
-    recency = random.integers(0, 60, rows).astype(float)
-    amount = random.lognormal(3, 1.2, rows)
-    card = random.random(rows) < 0.5
-    region = random.choice(["north", "south", "west"], rows)
-    odds = -1 + 0.02 * recency - 0.9 * (np.log(amount) - 3) - 1.2 * card + 1.0 * (region == "south")
-    label = (random.random(rows) < 1 / (1 + np.exp(-odds))).astype(float)
-    amount[random.random(rows) < 0.1] = np.nan
-    frame = pd.DataFrame(
-        {
-            "recency_days": recency,
-            "order_amount": amount,
-            "has_card": pd.Series(np.where(card, "true", "false"), dtype=object),
-            "region": pd.Series(
-                [
-                    None if missing else name
-                    for name, missing in zip(region, recency < 2, strict=True)
-                ],
-                dtype=object,
-            ),
-        }
-    )
-    customers = np.array([f"c{number:05d}" for number in range(rows)], dtype=object)
-    return Panel(HOLDOUT, customers, frame, label)
-
-
-def with_labels(one: Panel, label: Any) -> Panel:
-    return Panel(one.as_of, one.customers, one.rows, np.asarray(label, dtype=float))
 
 
 def test_panels_are_trained_on_only_when_their_horizon_ends_by_the_holdout() -> None:
@@ -97,14 +39,15 @@ def test_panels_are_trained_on_only_when_their_horizon_ends_by_the_holdout() -> 
 
 
 def test_a_model_with_signal_is_accepted_and_beats_the_rule() -> None:
-    outcome = assess(definition(), FEATURES, stack([panel(1), panel(2)]), panel(3))
+    outcome = assess(definition(), FEATURES, [panel(1), panel(2)], panel(3))
     assert outcome.verdict.accepted, outcome.verdict.reasons
-    gain = outcome.metrics["gain_over_rule"]
-    auc, rule = outcome.metrics["roc_auc"], outcome.metrics["rule_roc_auc"]
+    assert outcome.chosen is not None
+    gain = outcome.chosen.metrics["gain_over_rule"]
+    auc, rule = outcome.chosen.metrics["roc_auc"], outcome.chosen.metrics["rule_roc_auc"]
     assert 0.7 < auc.low < auc.value < auc.high < 0.9
     assert gain.value == pytest.approx(auc.value - rule.value)
     assert gain.high - gain.low < (auc.high - auc.low) + (rule.high - rule.low)
-    assert outcome.metrics["calibration_error"].value < 0.05
+    assert outcome.chosen.metrics["calibration_error"].value < 0.05
 
 
 def test_random_labels_are_refused_with_reasons() -> None:
@@ -112,7 +55,7 @@ def test_random_labels_are_refused_with_reasons() -> None:
     training, holdout = (
         with_labels(one, random.random(len(one.label)) < 0.3) for one in (panel(1), panel(2))
     )
-    verdict = assess(definition(), FEATURES, training, holdout).verdict
+    verdict = assess(definition(), FEATURES, [training], holdout).verdict
     assert verdict.word == "refused"
     assert any("min_roc_auc" in reason for reason in verdict.reasons)
     assert any("plain rule" in reason for reason in verdict.reasons)
@@ -135,7 +78,7 @@ def test_a_feature_that_gives_the_label_away_is_refused_by_name(form: str) -> No
         return Panel(one.as_of, one.customers, rows, one.label)
 
     features = {**FEATURES, "closed": DataType.TEXT if form == "text" else DataType.NUMBER}
-    verdict = assess(definition(), features, leaking(panel(1)), leaking(panel(2))).verdict
+    verdict = assess(definition(), features, [leaking(panel(1))], leaking(panel(2))).verdict
     assert not verdict.accepted
     named = [reason for reason in verdict.reasons if "gives the label away" in reason]
     assert len(named) == 1 and "'closed'" in named[0]
@@ -145,8 +88,8 @@ def test_too_few_positives_are_refused_before_anything_is_fitted() -> None:
     training = panel(1)
     few = np.zeros(len(training.label))
     few[:20] = 1
-    outcome = assess(definition(), FEATURES, training, with_labels(panel(2), few))
-    assert outcome.fitted is None
+    outcome = assess(definition(), FEATURES, [training], with_labels(panel(2), few))
+    assert outcome.chosen is None
     assert outcome.verdict.reasons == (
         "the holdout rows hold 20 positives, fewer than min_positives 30",
     )
@@ -155,15 +98,16 @@ def test_too_few_positives_are_refused_before_anything_is_fitted() -> None:
 def test_a_badly_calibrated_model_is_refused() -> None:
     training, holdout = panel(1), panel(2)
     rare = training.label * (np.random.default_rng(1).random(len(training.label)) < 0.3)
-    verdict = assess(definition(), FEATURES, with_labels(training, rare), holdout).verdict
+    verdict = assess(definition(), FEATURES, [with_labels(training, rare)], holdout).verdict
     assert any("max_calibration_error" in reason for reason in verdict.reasons)
 
 
 def test_a_model_surely_worse_than_the_champion_is_refused() -> None:
     holdout = panel(3)
     better = holdout.label * 0.3 + np.random.default_rng(0).random(len(holdout.label)) * 0.7
-    outcome = assess(definition(), FEATURES, panel(1), holdout, champion=better)
-    assert outcome.metrics["gain_over_champion"].high < 0
+    outcome = assess(definition(), FEATURES, [panel(1)], holdout, champion=better)
+    assert outcome.chosen is not None
+    assert outcome.chosen.metrics["gain_over_champion"].high < 0
     assert any("champion" in reason for reason in outcome.verdict.reasons)
 
 
@@ -272,3 +216,14 @@ def test_the_digest_of_a_panel_follows_its_content() -> None:
     changed = panel(1, 50)
     changed.label[0] = 1 - changed.label[0]
     assert changed.digest != panel(1, 50).digest
+
+
+def test_a_thinned_panel_keeps_the_same_customers_of_every_panel() -> None:
+    first, second = thinned(panel(1), 500), thinned(panel(2), 500)
+    assert first.customers.tolist() == second.customers.tolist()
+    assert 430 < len(first.label) < 570
+    whole = panel(1)
+    place = whole.customers.tolist().index(first.customers[7])
+    assert first.rows.iloc[7].equals(whole.rows.iloc[place])
+    assert first.label[7] == whole.label[place]
+    assert thinned(whole, 2000) is whole

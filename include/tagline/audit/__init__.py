@@ -53,6 +53,11 @@ def audit(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
         compared_with=None if earlier is None else Earlier(earlier.id, earlier.as_of),
         docs=docs,
         seconds=time.perf_counter() - started,
+        drift={
+            model: scored["drift"]
+            for model, scored in score.get("models", {}).items()
+            if scored.get("drift")
+        },
     )
     deployment.registry.save_stage(run_id, "audit", report.as_json(), report.seconds)
     return report

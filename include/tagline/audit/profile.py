@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -78,7 +79,10 @@ class Earlier:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What an audit measured of a candidate; `docs` is the page of the quality checks."""
+    """What an audit measured of a candidate; `docs` is the page of the quality checks.
+
+    `drift` is by model the PSI of each feature, of the scored customers against its training.
+    """
 
     run_id: str
     as_of: datetime
@@ -87,6 +91,7 @@ class AuditReport:
     compared_with: Earlier | None
     docs: str | None
     seconds: float
+    drift: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The report as a JSON object, as it is kept with the run and with the release."""
@@ -100,6 +105,7 @@ class AuditReport:
             else {"release": earlier.release, "as_of": earlier.as_of.isoformat()},
             "tags": {profile.slug: profile.as_json() for profile in self.tags},
             "failing": sum(bool(profile.failures) for profile in self.tags),
+            "drift": {model: dict(psi) for model, psi in self.drift.items()},
             "docs": self.docs,
             "seconds": round(self.seconds, 3),
         }

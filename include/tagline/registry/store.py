@@ -249,8 +249,13 @@ class Registry:
 
     # Models
 
-    def champion(self, model: str, as_of: datetime) -> ModelVersion | None:
-        """The newest promoted version of a model that may serve this as_of."""
+    def champion(
+        self, model: str, as_of: datetime, trained_before: datetime | None = None
+    ) -> ModelVersion | None:
+        """The newest promoted version of a model that may serve this as_of.
+
+        With `trained_before`, of those that were trained as of an earlier instant than that.
+        """
         with self.session() as session:
             return session.scalars(
                 select(ModelVersion)
@@ -258,6 +263,7 @@ class Registry:
                     ModelVersion.model == model,
                     ModelVersion.status == "promoted",
                     ModelVersion.label_end_at <= as_of,
+                    *([ModelVersion.trained_as_of < trained_before] if trained_before else []),
                 )
                 .order_by(ModelVersion.label_end_at.desc(), ModelVersion.id.desc())
                 .limit(1)

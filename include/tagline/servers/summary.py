@@ -122,6 +122,9 @@ _FIGURES = {
     "mae": "holdout mean absolute error",
     "past_rate_mae": "going on as in the past",
     "gain_over_past_rate": "gain",
+    "weekly_agreement": "agreement between weeks",
+    "seed_agreement": "between seeds",
+    "likeness": "likeness on other tags",
 }
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from tagline.training.panels import Array
 
 RESAMPLES = 1000
+FEWEST = 200  # resamples of a holdout that is so large that its intervals are narrow anyhow
+DRAWN = 200_000_000  # rows that all resamples of a holdout may have together
 SEED = 20170101
 CELLS = 4_000_000  # of one block of resamples, to bound the memory
 BINS = 10
@@ -22,7 +24,7 @@ Metric = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Interval:
-    """A measured value and its 95 % bootstrap interval."""
+    """A measured value and its bootstrap interval, of 95 % where nothing else is said."""
 
     value: float
     low: float
@@ -42,13 +44,15 @@ def evaluate(
     """Measures of a model's probabilities, of a plain rule's scores, and of their difference.
 
     All are measured on the same resamples of the same rows, so differences are paired. With the
-    probabilities of the present champion, the gain over it is measured too.
+    probabilities of the present champion, the gains over it are measured too: in ROC AUC, and in
+    log loss, which also sees that a champion's probabilities have come to be too high or too low.
+    A gain is positive where the model is better.
     """
     metrics: dict[str, Metric] = {
         "roc_auc": roc_auc(label, model),
         "pr_auc": pr_auc(label, model),
         "brier": _mean((model - label) ** 2),
-        "log_loss": _mean(-np.log(np.clip(np.where(label == 1, model, 1 - model), _TINY, 1))),
+        "log_loss": _mean(_losses(label, model)),
         "calibration_error": calibration_error(label, model),
         "rule_roc_auc": roc_auc(label, rule),
         "rule_pr_auc": pr_auc(label, rule),
@@ -56,17 +60,33 @@ def evaluate(
     differences = {"gain_over_rule": ("roc_auc", "rule_roc_auc")}
     if champion is not None:
         metrics["champion_roc_auc"] = roc_auc(label, champion)
+        metrics["champion_log_loss"] = _mean(_losses(label, champion))
+        metrics["champion_calibration_error"] = calibration_error(label, champion)
+        differences["champion_gain_over_rule"] = ("champion_roc_auc", "rule_roc_auc")
         differences["gain_over_champion"] = ("roc_auc", "champion_roc_auc")
+        differences["log_loss_gain_over_champion"] = ("champion_log_loss", "log_loss")
     return bootstrap(metrics, differences, len(label))
+
+
+def _losses(label: Array, probability: Array) -> Array:
+    """The log loss of each row."""
+    given = np.where(label == 1, probability, 1 - probability)
+    return np.asarray(-np.log(np.clip(given, _TINY, 1)))
 
 
 def bootstrap(
     metrics: Mapping[str, Metric],
     differences: Mapping[str, tuple[str, str]],
     rows: int,
-    resamples: int = RESAMPLES,
+    resamples: int | None = None,
+    confidence: float = 0.95,
 ) -> dict[str, Interval]:
-    """Each metric and each difference of two, with its percentile interval."""
+    """Each metric and each difference of two, with its percentile interval.
+
+    From 1000 resamples, of more than 200,000 rows from fewer, down to 200.
+    """
+    if resamples is None:
+        resamples = max(FEWEST, min(RESAMPLES, DRAWN // max(rows, 1)))
     once = np.ones((1, rows))
     point = {name: float(metric(once)[0]) for name, metric in metrics.items()}
     drawn: dict[str, list[Array]] = {name: [] for name in metrics}
@@ -77,11 +97,12 @@ def bootstrap(
     for name, (left, right) in differences.items():
         point[name] = point[left] - point[right]
         sample[name] = sample[left] - sample[right]
-    return {name: _interval(point[name], values) for name, values in sample.items()}
+    return {name: _interval(point[name], values, confidence) for name, values in sample.items()}
 
 
-def _interval(value: float, sample: Array) -> Interval:
-    low, high = np.nanpercentile(sample, [2.5, 97.5])
+def _interval(value: float, sample: Array, confidence: float) -> Interval:
+    outside = 50 * (1 - confidence)
+    low, high = np.nanpercentile(sample, [outside, 100 - outside])
     return Interval(value, float(low), float(high))
 
 

@@ -19,6 +19,7 @@ from tagline.training.panels import Array
 
 PAST_RATE = "past rate"  # the plain rule: each customer goes on buying as often as so far
 NOTHING = "nothing"  # the other one: nobody buys
+CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def measure(forecast: Forecast, champion: Array | None = None) -> dict[str, Inte
     actual = forecast.actual
     rules = {**forecast.rules, NOTHING: np.zeros(len(actual))}
     if champion is not None:
-        rules["champion"] = champion
+        rules[CHAMPION] = champion
     metrics: dict[str, Metric] = {
         "mae": error(actual, forecast.expected),
         "correlation": correlation(actual, forecast.expected),
@@ -67,6 +68,10 @@ def measure(forecast: Forecast, champion: Array | None = None) -> dict[str, Inte
         differences[f"gain_over_{name}"] = (f"{name}_mae", "mae")
         if rule != NOTHING:
             metrics[f"{name}_correlation"] = correlation(actual, expected)
+    if champion is not None:
+        metrics["champion_total"] = ratio(champion, actual)
+        if PAST_RATE in rules:
+            differences["champion_gain_over_past_rate"] = ("past_rate_mae", "champion_mae")
     bought = (actual > 0).astype(float)
     if 0 < bought.mean() < 1:
         metrics["purchase_roc_auc"] = roc_auc(bought, forecast.buys)
@@ -107,11 +112,7 @@ def judge(
             f"below min_correlation {gate.min_correlation:g}"
         )
     reasons += missed("purchases", metrics["total"], gate.max_total_error, "max_total_error")
-    champion = metrics.get("gain_over_champion")
-    if champion is not None and champion.high < 0:
-        reasons.append(
-            f"it is surely worse than the present champion: {champion} in mean absolute error"
-        )
+    reasons += against_champion(gate, metrics)
     if not valued:
         return tuple(reasons)
     if refusal:
@@ -124,6 +125,29 @@ def judge(
         )
     reasons += missed("amount", metrics["value_total"], gate.max_value_error, "max_value_error")
     return tuple(reasons)
+
+
+def against_champion(gate: PurchaseGate, metrics: Mapping[str, Interval]) -> list[str]:
+    """Reasons why the present champion, measured on the same holdout, stays.
+
+    One that the gate would accept today is replaced only by a model that is surely better.
+    """
+    gain = metrics.get("gain_over_champion")
+    if gain is None:
+        return []
+    if gain.high < 0:
+        return [f"it is surely worse than the present champion: {gain} in mean absolute error"]
+    champion_passes = (
+        metrics["champion_gain_over_past_rate"].low > gate.min_gain
+        and metrics["champion_correlation"].value >= gate.min_correlation
+        and abs(metrics["champion_total"].value - 1) <= gate.max_total_error
+    )
+    if champion_passes and gain.low <= 0:
+        return [
+            f"the present champion stays: the gain over it in mean absolute error, {gain}, "
+            "is not surely above 0, and the champion keeps the gate's limits on this holdout"
+        ]
+    return []
 
 
 def missed(what: str, total: Interval, limit: float, name: str) -> list[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 ESTIMATORS = "tagline.training.estimators."
+TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"  # arrays of nodes
 REQUIREMENTS = ("scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
 # of MLflow itself, for every process that imports it or runs its server
 ENVIRONMENT = {
@@ -241,7 +242,7 @@ def _trusted(model: Any) -> list[str]:
     import skops.io
 
     found = skops.io.get_untrusted_types(data=skops.io.dumps(model))
-    foreign = [name for name in found if not name.startswith(("numpy.", ESTIMATORS))]
+    foreign = [name for name in found if not name.startswith(("numpy.", ESTIMATORS, TREES))]
     if foreign:
         raise TaglineError(
             f"the fitted model holds {', '.join(foreign)}, which is not saved: keep the state of "

@@ -104,12 +104,15 @@ def model_definition(catalog: Catalog, model: str) -> AnyModel:
 def _champion(
     deployment: Deployment, model: str, as_of: datetime, versions: Mapping[str, str]
 ) -> Any | None:
-    """The fitted champion that serves as_of, if it reads the same inputs.
+    """The fitted champion of an earlier training that serves as_of, if it reads the same inputs.
+
+    A training that is run again supersedes what it made before, as a release does; so it is
+    compared with the same champion as then.
 
     Its own training never saw the holdout's labels: its label horizons for training ended one
     horizon before its as_of, which is not after this one's.
     """
-    champion = deployment.registry.champion(model, as_of)
+    champion = deployment.registry.champion(model, as_of, trained_before=as_of)
     if champion is None or champion.model_uri is None or champion.features != dict(versions):
         return None
     try:

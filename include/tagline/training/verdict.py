@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,15 @@ from sklearn.tree import DecisionTreeClassifier
 from tagline.definitions.models.binary import BinaryModel, ModelGate, PlainRule
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
-from tagline.training.evaluate import Interval, evaluate, roc_auc
-from tagline.training.fit import Fitted, fit
-from tagline.training.panels import NUMBERS, Array, Panel
+from tagline.training.contributions import Described
+from tagline.training.drift import counted_in, drift_of
+from tagline.training.estimators.tag_classifier import TagClassifier
+from tagline.training.evaluate import Interval, Metric, evaluate, roc_auc
+from tagline.training.fit import Choice, Fitted, candidates_of, choose, fit
+from tagline.training.panels import NUMBERS, Array, Panel, stack
+from tagline.training.slices import Mask, Slice, measure_slices, much_worse, slices_of
+
+FEWEST = 10  # of either label in a slice, below which its ROC AUC says nothing
 
 
 @dataclass(frozen=True)
@@ -35,41 +41,103 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A judged training: without a model where the data could not carry one."""
+class Tried:
+    """A candidate that was fitted on all training rows, and measured on the holdout."""
 
-    fitted: Fitted | None
-    verdict: Verdict
+    fitted: Fitted
+    scores: Array
     metrics: Mapping[str, Interval]
-    scores: tuple[Array, Array] | None  # of the model and of the plain rule, on the holdout
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A judged training: without candidates where the data could not carry one."""
+
+    verdict: Verdict
+    tried: tuple[Tried, ...] = ()
+    choice: Choice | None = None
+    rule: Array | None = None  # the plain rule's scores of the holdout
+    slices: tuple[Slice, ...] = ()
+    drift: Mapping[str, float] = field(default_factory=dict)  # PSI of the holdout's features
+
+    @property
+    def chosen(self) -> Tried | None:
+        """The candidate that the verdict is on."""
+        kind = self.choice.chosen if self.choice else None
+        return next((one for one in self.tried if one.fitted.kind == kind), None)
 
 
 def assess(
     definition: BinaryModel,
     features: Mapping[str, DataType],
-    training: Panel,
+    trained: Sequence[Panel],
     holdout: Panel,
     champion: Array | None = None,
+    looking_ahead: Sequence[str] = (),
+    described: Mapping[str, Described] | None = None,
 ) -> Outcome:
-    """Fit every candidate, keep the one that fits the holdout best, and judge it.
+    """Choose a candidate by the training panels, newest first; fit and judge it on the holdout.
 
-    Where the data cannot carry a model nothing is fitted, and the verdict says why.
+    `champion` are the present champion's probabilities of the holdout; `looking_ahead` are
+    reasons that name features made of what came after as_of. Where the data cannot carry a model
+    nothing is fitted, and the verdict says why.
     """
-    lacking = enough(definition.gate, training, holdout)
+    training = stack(trained)
+    gate = definition.gate
+    lacking = enough(gate, training, holdout)
     if lacking:
-        return Outcome(None, Verdict(lacking), {}, None)
+        return Outcome(Verdict((*lacking, *looking_ahead)))
     rule = rule_score(definition.rule, holdout.rows)
-    judged = []
-    for kind in definition.candidates:
-        fitted = fit(kind, features, training)
+    kinds = candidates_of(definition.candidates)
+    choice = choose(kinds, features, trained, definition.horizon)
+    tried = []
+    for kind in kinds:
+        fitted = fit(kind, features, training, described)
         scores = fitted.probability(holdout.rows)
-        judged.append((fitted, scores, evaluate(holdout.label, scores, rule, champion)))
-    fitted, scores, metrics = min(judged, key=lambda one: one[2]["log_loss"].value)
+        tried.append(Tried(fitted, scores, evaluate(holdout.label, scores, rule, champion)))
+    chosen = next(one for one in tried if one.fitted.kind == choice.chosen)
+    slices = binary_slices(definition, holdout, chosen.scores)
+    drift = holdout_drift(chosen.fitted.pipeline, holdout)
     reasons = (
-        *leaks(definition.gate, features, training, holdout),
-        *judge(definition.gate, metrics),
+        *looking_ahead,
+        *leaks(gate.max_single_feature_auc, features, training, holdout),
+        *judge(gate, chosen.metrics),
+        *much_worse(slices, gate.max_slice_gap),
+        *moved(drift, gate.max_feature_psi),
     )
-    return Outcome(fitted, Verdict(reasons), metrics, (scores, rule))
+    return Outcome(Verdict(reasons), tuple(tried), choice, rule, slices, drift)
+
+
+def binary_slices(definition: BinaryModel, holdout: Panel, scores: Array) -> tuple[Slice, ...]:
+    """How the ROC AUC differs for each value of the definition's slices that has enough rows."""
+    label, least = holdout.label, definition.gate.min_slice_rows
+
+    def enough_rows(mask: Mask) -> bool:
+        positives = int(label[mask].sum())
+        return int(mask.sum()) >= least and FEWEST <= positives <= int(mask.sum()) - FEWEST
+
+    def area(mask: Mask) -> Metric:
+        return roc_auc(label[mask], scores[mask])
+
+    slices = slices_of(holdout.rows, definition.slices, enough_rows)
+    return measure_slices(area, slices, len(label))
+
+
+def holdout_drift(model: TagClassifier, holdout: Panel) -> dict[str, float]:
+    """PSI of each feature of the holdout against the rows that the model learned from."""
+    bins = model.training_bins_
+    counts = {slug: counted_in(its, holdout.rows[slug]) for slug, its in bins.items()}
+    return drift_of(bins, counts)
+
+
+def moved(drift: Mapping[str, float], limit: float) -> tuple[str, ...]:
+    """Reasons that name each feature which lies elsewhere on the holdout than in training."""
+    return tuple(
+        f"feature {slug!r} is not stable: its PSI between training rows and holdout is {psi:.3f}, "
+        f"above max_feature_psi {limit:g}"
+        for slug, psi in drift.items()
+        if psi > limit
+    )
 
 
 def enough(gate: ModelGate, training: Panel, holdout: Panel) -> tuple[str, ...]:
@@ -87,7 +155,7 @@ def enough(gate: ModelGate, training: Panel, holdout: Panel) -> tuple[str, ...]:
 
 
 def leaks(
-    gate: ModelGate, features: Mapping[str, DataType], training: Panel, holdout: Panel
+    limit: float, features: Mapping[str, DataType], training: Panel, holdout: Panel
 ) -> tuple[str, ...]:
     """Reasons that name each feature which by itself gives the label away.
 
@@ -97,25 +165,37 @@ def leaks(
     reasons = []
     for slug, type_ in features.items():
         auc = single_feature_auc(slug, type_, training, holdout)
-        if auc > gate.max_single_feature_auc:
+        if auc > limit:
             reasons.append(
                 f"feature {slug!r} alone reaches ROC AUC {auc:.3f}, above max_single_feature_auc "
-                f"{gate.max_single_feature_auc:g}: it gives the label away"
+                f"{limit:g}: it gives the label away"
             )
     return tuple(reasons)
 
 
 def single_feature_auc(slug: str, type_: DataType, training: Panel, holdout: Panel) -> float:
-    """How well one feature orders the holdout, in whatever form it holds the label."""
-    learned = training.rows[slug]
-    asked = holdout.rows[slug]
+    """How well one feature orders the holdout, in whatever form it holds the label.
+
+    Of more than two classes, the mean over the classes of telling one from the others.
+    """
+    classes = np.unique(training.label)
+    told = classes[1:] if len(classes) == 2 else classes
+    areas = [_told_apart(slug, type_, training, holdout, each) for each in told]
+    present = [area for area in areas if not np.isnan(area)]
+    return float(np.mean(present)) if present else float("nan")
+
+
+def _told_apart(slug: str, type_: DataType, training: Panel, holdout: Panel, one: float) -> float:
+    learned, asked = training.rows[slug], holdout.rows[slug]
+    is_one = training.label == one
     if type_ not in NUMBERS:
-        rate = pd.Series(training.label).groupby(learned.fillna("").to_numpy()).mean()
+        rate = pd.Series(is_one.astype(float)).groupby(learned.fillna("").to_numpy()).mean()
         learned, asked = (part.fillna("").map(rate).astype(float) for part in (learned, asked))
     tree = DecisionTreeClassifier(max_leaf_nodes=8, min_samples_leaf=5, random_state=0)
-    tree.fit(learned.to_numpy(dtype=float).reshape(-1, 1), training.label)
-    score = tree.predict_proba(asked.to_numpy(dtype=float).reshape(-1, 1))[:, 1]
-    return float(roc_auc(holdout.label, score)(np.ones((1, len(score))))[0])
+    tree.fit(learned.to_numpy(dtype=float).reshape(-1, 1), is_one)
+    score = tree.predict_proba(asked.to_numpy(dtype=float).reshape(-1, 1))[:, -1]
+    label = (holdout.label == one).astype(float)
+    return float(roc_auc(label, score)(np.ones((1, len(score))))[0])
 
 
 def judge(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
@@ -124,6 +204,11 @@ def judge(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
     auc, gain, calibration = (
         metrics[name] for name in ("roc_auc", "gain_over_rule", "calibration_error")
     )
+    if auc.low <= 0.5:
+        reasons.append(
+            f"there is no signal: ROC AUC {auc} is not surely above 0.5, which is what chance "
+            "gives; from these features it cannot be predicted"
+        )
     if auc.value < gate.min_roc_auc:
         reasons.append(f"ROC AUC {auc} is below min_roc_auc {gate.min_roc_auc:g}")
     if gain.low <= gate.min_gain_over_rule:
@@ -136,10 +221,35 @@ def judge(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
             f"calibration error {calibration} is above max_calibration_error "
             f"{gate.max_calibration_error:g}"
         )
-    champion = metrics.get("gain_over_champion")
-    if champion is not None and champion.high < 0:
-        reasons.append(f"it is surely worse than the present champion: {champion} in ROC AUC")
-    return tuple(reasons)
+    return (*reasons, *against_champion(gate, metrics))
+
+
+def against_champion(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
+    """Reasons why the present champion, measured on the same holdout, stays.
+
+    A champion that the gate would accept today is replaced only by a model that is surely better
+    in log loss and not surely worse in ROC AUC. One that the gate would refuse is replaced by any
+    acceptable model that is not surely worse.
+    """
+    if "gain_over_champion" not in metrics:
+        return ()
+    area, loss = metrics["gain_over_champion"], metrics["log_loss_gain_over_champion"]
+    if area.high < 0:
+        return (f"it is surely worse than the present champion: {area} in ROC AUC",)
+    if loss.high < 0:
+        return (f"it is surely worse than the present champion: {loss} in log loss",)
+    champion_passes = (
+        metrics["champion_roc_auc"].low > 0.5
+        and metrics["champion_roc_auc"].value >= gate.min_roc_auc
+        and metrics["champion_gain_over_rule"].low > gate.min_gain_over_rule
+        and metrics["champion_calibration_error"].value <= gate.max_calibration_error
+    )
+    if champion_passes and loss.low <= 0:
+        return (
+            f"the present champion stays: the gain over it in log loss, {loss}, "
+            "is not surely above 0, and the champion keeps the gate's limits on this holdout",
+        )
+    return ()
 
 
 def rule_score(rule: PlainRule, rows: pd.DataFrame) -> Array:

@@ -5,14 +5,17 @@ from typing import Annotated
 from pydantic import Field
 
 from tagline.definitions.models.binary import BinaryModel
-from tagline.definitions.models.head import LabelQuery, ModelHead, Panels
+from tagline.definitions.models.circles import CirclesModel
+from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.models.purchase_process import PurchaseProcessModel
 
-AnyModel = Annotated[BinaryModel | PurchaseProcessModel, Field(discriminator="task")]
+AnyModel = Annotated[BinaryModel | CirclesModel | PurchaseProcessModel, Field(discriminator="task")]
 
 __all__ = [
     "AnyModel",
     "BinaryModel",
+    "CirclesModel",
+    "DriftLimits",
     "LabelQuery",
     "ModelHead",
     "Panels",

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tagline.definitions.models.head import LabelQuery, ModelHead, Panels
+from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.types import DataType, Definition, Duration, Slug
 
 
@@ -25,6 +25,9 @@ class ModelGate(Definition):
     min_gain_over_rule: float = Field(0.0, ge=0)  # lower end of the bootstrap interval
     max_calibration_error: float = Field(gt=0, le=1)
     max_single_feature_auc: float = Field(0.99, gt=0.5, le=1)  # above: gives the label away
+    max_feature_psi: float = Field(0.5, gt=0)  # of the holdout against the training rows
+    max_slice_gap: float = Field(0.15, gt=0, le=0.5)  # ROC AUC of a slice below that of all
+    min_slice_rows: int = Field(100, ge=20)  # with at least ten of either label; else not judged
     min_positives: int = Field(30, ge=1)
 
 
@@ -36,20 +39,33 @@ class BinaryModel(ModelHead):
     horizon: Duration
     features: tuple[Slug, ...] = Field(min_length=1)
     rule: PlainRule
-    candidates: tuple[Literal["logistic_regression"], ...] = Field(min_length=1)
+    candidates: tuple[Literal["logistic_regression", "boosted_trees"], ...] = Field(min_length=1)
+    slices: tuple[Slug, ...] = ()  # text or boolean tags; the model is to be good for each value
     panels: Panels
     gate: ModelGate
+    drift: DriftLimits = DriftLimits()
     threshold: float = Field(0.5, gt=0, lt=1)  # of the class output
 
     @property
     def outputs(self) -> Mapping[str, DataType]:
-        """The probability, and whether it reaches the threshold."""
-        return {"probability": DataType.NUMBER, "class": DataType.BOOLEAN}
+        """The probability, whether it reaches the threshold, and the reasons in two languages."""
+        return {
+            "probability": DataType.NUMBER,
+            "class": DataType.BOOLEAN,
+            "reasons": DataType.TEXT_LIST,
+            "reasons_zh": DataType.TEXT_LIST,
+        }
 
     @property
     def compared(self) -> Mapping[tuple[str | int, ...], str]:
-        """The plain rule's tag."""
-        return {("rule", "tag"): self.rule.tag}
+        """The plain rule's tag, and those of the slices."""
+        slices = {("slices", place): slug for place, slug in enumerate(self.slices)}
+        return {("rule", "tag"): self.rule.tag, **slices}
+
+    @property
+    def drift_limits(self) -> DriftLimits:
+        """Those of the file."""
+        return self.drift
 
     @property
     def label_query(self) -> LabelQuery:

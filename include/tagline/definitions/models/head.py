@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field
 
@@ -22,13 +23,24 @@ class Panels(Definition):
     every: Duration
 
 
+class DriftLimits(Definition):
+    """How far what a model reads may lie from what it learned from, as PSI of each feature.
+
+    Beyond `warn` the gate warns of the model's tags and names the feature; beyond `withhold` it
+    withholds them.
+    """
+
+    warn: float = Field(0.25, gt=0)
+    withhold: float = Field(1.0, gt=0)
+
+
 @dataclass(frozen=True)
 class LabelQuery:
     """sql/labels/<name>.sql: what happened from an instant to its horizon."""
 
     name: str
     horizon: timedelta
-    columns: Mapping[str, DataType]  # what it returns beside customer_id
+    columns: Mapping[str, DataType]  # what it returns beside the subject's key
 
 
 class ModelHead(Definition):
@@ -41,12 +53,13 @@ class ModelHead(Definition):
     name: Names
     description: Sentence
     owner: Slug
+    subject: Literal["customer", "machine", "opportunity"] = "customer"  # what it tells of
     population: str  # an audience expression at the instant of training or scoring
     features: tuple[Slug, ...] = ()
 
     @property
     def outputs(self) -> Mapping[str, DataType]:
-        """What the model says of each customer that it scores: column and type."""
+        """What the model says of each one that it scores: column and type."""
         raise NotImplementedError
 
     @property
@@ -65,6 +78,11 @@ class ModelHead(Definition):
         return None
 
     @property
+    def drift_limits(self) -> DriftLimits | None:
+        """Limits on the drift of its inputs; None for a kind that does not watch them."""
+        return None
+
+    @property
     def input_columns(self) -> Mapping[str, Mapping[str, DataType]]:
-        """The queries sql/inputs/<name>.sql and what each returns beside customer_id."""
+        """The queries sql/inputs/<name>.sql and what each returns beside the key."""
         return {}

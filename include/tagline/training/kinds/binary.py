@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tagline.definitions.models import BinaryModel
 from tagline.errors import ModelRefused
+from tagline.training.contributions import described, reasons
+from tagline.training.estimators.tag_classifier import LOGISTIC, TagClassifier
 from tagline.training.evaluate import RESAMPLES, SEED
 from tagline.training.fit import probability
 from tagline.training.inputs import load_panel, population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
-from tagline.training.panels import schedule, stack
+from tagline.training.looking_ahead import looking_ahead
+from tagline.training.panels import Panel, schedule, stack, thinned
 from tagline.training.plots import figures
-from tagline.training.verdict import assess
+from tagline.training.verdict import Outcome, Tried, assess
+
+MOST_TRAINED = 400_000  # rows of all training panels; with more, a sample of the customers is kept
+MOST_JUDGED = 200_000  # rows of the holdout, whose intervals are then narrow enough
 
 
 def train(asked: Training) -> Judged:
     """Fit on the older panels and judge on the newest, whose horizon ends at as_of."""
     definition, deployment = asked.definition, asked.deployment
     assert isinstance(definition, BinaryModel)
-    types = tags_read(deployment.catalog, definition)
+    catalog = deployment.catalog
+    types = tags_read(catalog, definition)
     features = {slug: types[slug] for slug in definition.features}
     plan = schedule(definition.panels, definition.horizon, asked.as_of)
     if not plan.trained:
@@ -30,29 +38,28 @@ def train(asked: Training) -> Judged:
             f"model {asked.model!r} has no panel whose horizon ends by the holdout's "
             f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
         )
-    holdout = load_panel(deployment, definition, definition.rule.tag, plan.holdout)
+    compared = tuple(definition.compared.values())
+    holdout = thinned(load_panel(deployment, definition, compared, plan.holdout), MOST_JUDGED)
+    share = MOST_TRAINED // len(plan.trained)
     trained = [
-        load_panel(deployment, definition, definition.rule.tag, instant) for instant in plan.trained
+        thinned(load_panel(deployment, definition, compared, each), share) for each in plan.trained
     ]
-    training = stack(trained)
     champion = None if asked.champion is None else probability(asked.champion, holdout.rows)
-    outcome = assess(definition, features, training, holdout, champion)
-    candidates: tuple[Candidate, ...] = ()
-    if (fitted := outcome.fitted) is not None and outcome.scores is not None:
-        weights = fitted.weights()
-        candidates = (
-            Candidate(
-                name=fitted.kind,
-                model=fitted.pipeline,
-                metrics=outcome.metrics,
-                params=fitted.parameters,
-                documents={"features.json": {"shapes": dict(fitted.shapes), "weights": weights}},
-                figures=figures(holdout.label, *outcome.scores, weights),
-            ),
-        )
+    outcome = assess(
+        definition,
+        features,
+        trained,
+        holdout,
+        champion,
+        looking_ahead(deployment, features, holdout),
+        {slug: described(catalog.tags[slug].definition) for slug in features},
+    )
+    candidates = {one.fitted.kind: _candidate(one, outcome, holdout) for one in outcome.tried}
+    chosen = outcome.chosen
+    training = stack(trained)
     return Judged(
-        candidates=candidates,
-        chosen=candidates[0] if candidates else None,
+        candidates=tuple(candidates.values()),
+        chosen=None if chosen is None else candidates[chosen.fitted.kind],
         verdict=outcome.verdict,
         counts={
             "holdout": {
@@ -65,6 +72,7 @@ def train(asked: Training) -> Judged:
                 "rows": len(training.label),
                 "positives": training.positives,
             },
+            **({"gate": _looked_at(outcome)} if chosen is not None else {}),
         },
         digests={panel.as_of.isoformat(): panel.digest for panel in (*trained, holdout)},
         params={
@@ -74,10 +82,60 @@ def train(asked: Training) -> Judged:
             "horizon_days": definition.horizon.days,
             "bootstrap_resamples": RESAMPLES,
             "seed": SEED,
+            **({"chosen_on": outcome.choice.compared_on} if outcome.choice else {}),
         },
         example=training.rows[list(features)].head(200),
         label_end_at=asked.as_of,  # the holdout's horizon ends here
     )
+
+
+def _candidate(one: Tried, outcome: Outcome, holdout: Panel) -> Candidate:
+    weights = one.fitted.weights()
+    documents: dict[str, Mapping[str, Any]] = {
+        "features.json": {
+            "shapes": dict(one.fitted.shapes),
+            "weights": weights,
+            "importance": one.fitted.pipeline.importance_,
+            "psi": dict(outcome.drift),
+        }
+    }
+    if one is outcome.chosen:
+        documents["slices.json"] = {
+            "slices": [
+                {"tag": its.tag, "value": its.value, "rows": its.rows, "gap": its.gap.as_json()}
+                for its in outcome.slices
+            ]
+        }
+    losses = outcome.choice.losses if outcome.choice else {}
+    kind = one.fitted.kind
+    assert outcome.rule is not None
+    return Candidate(
+        name=kind,
+        model=one.fitted.pipeline,
+        metrics=one.metrics,
+        params={
+            **one.fitted.parameters,
+            **({"log_loss_when_chosen": round(losses[kind], 6)} if kind in losses else {}),
+        },
+        documents=documents,
+        figures=figures(
+            holdout.label,
+            one.scores,
+            outcome.rule,
+            weights if kind == LOGISTIC else None,
+            one.fitted.pipeline.importance_,
+        ),
+    )
+
+
+def _looked_at(outcome: Outcome) -> dict[str, float]:
+    """How many slices were judged, the worst of their gaps, and the greatest PSI of a feature."""
+    gaps = [one.gap.value for one in outcome.slices]
+    return {
+        "slices": len(gaps),
+        **({"worst_slice_gap": round(min(gaps), 6)} if gaps else {}),
+        "max_feature_psi": round(max(outcome.drift.values()), 6),
+    }
 
 
 def rows(asked: Scoring) -> Iterator[pd.DataFrame]:
@@ -86,12 +144,20 @@ def rows(asked: Scoring) -> Iterator[pd.DataFrame]:
 
 
 def answers(definition: BinaryModel, model: object, rows: pd.DataFrame) -> pd.DataFrame:
-    """The probability, and whether it reaches the threshold."""
-    values = probability(model, rows.drop(columns="customer_id"))
+    """The probability, whether it reaches the threshold, and why it is as it is."""
+    if not isinstance(model, TagClassifier) or model.described is None:
+        raise ModelRefused("the champion gives no reasons, as one of an older kind; train it again")
+    key = rows.columns[0]
+    features = rows.drop(columns=key)
+    probabilities, parts = model.explained(features)
+    values = probabilities[:, 1]
+    spoken_of: Any = model.described
     return pd.DataFrame(
         {
-            "customer_id": rows["customer_id"].to_numpy(),
+            key: rows[key].to_numpy(),
             "probability": values,
             "class": np.asarray(values >= definition.threshold),
+            "reasons": reasons(parts, features, model.usual_, spoken_of, "en"),
+            "reasons_zh": reasons(parts, features, model.usual_, spoken_of, "zh"),
         }
     )

@@ -14,13 +14,16 @@ import numpy as np
 import pandas as pd
 
 from tagline.definitions.models import PurchaseProcessModel
+from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
+from tagline.subjects import SUBJECTS
 from tagline.training.estimators.customer_value import CustomerValue
 from tagline.training.estimators.purchase_process import NAMES
 from tagline.training.evaluate import RESAMPLES, SEED
 from tagline.training.inputs import load_rows, population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
-from tagline.training.panels import NUMBERS, Array, Panel
+from tagline.training.looking_ahead import looking_ahead
+from tagline.training.panels import NUMBERS, Array, Panel, part_of
 from tagline.training.purchase_forecast import PAST_RATE, Forecast, judge, measure
 from tagline.training.purchase_plots import figures
 from tagline.training.purchase_reasons import reasons
@@ -46,7 +49,11 @@ def train(asked: Training) -> Judged:
         metrics = measure(forecast, expected)
         goes_with = fitted.value_.correlation_ if fitted.value_ is not None else 0.0
         refusal = fitted.value_refusal_
-        refused = judge(definition.gate, metrics, definition.valued, refusal, goes_with)
+        types = dict.fromkeys(definition.features, DataType.NUMBER)
+        refused = (
+            *looking_ahead(asked.deployment, types, panel),
+            *judge(definition.gate, metrics, definition.valued, refusal, goes_with),
+        )
         candidates = (
             Candidate(
                 name=CANDIDATE,
@@ -93,11 +100,12 @@ def rows(asked: Scoring) -> Iterator[pd.DataFrame]:
 
 def answers(definition: PurchaseProcessModel, model: Any, rows: pd.DataFrame) -> pd.DataFrame:
     """The probabilities, what is expected in the horizon, and why."""
+    key = SUBJECTS[definition.subject].key
     features = rows[list(definition.features)].to_numpy(dtype=float)
     told = model.predict(features)[list(definition.forecasts)]
     return pd.DataFrame(
         {
-            "customer_id": rows["customer_id"].to_numpy(),
+            key: rows[key].to_numpy(),
             **{name: told[name].to_numpy() for name in definition.forecasts},
             "reasons": reasons(features, "en"),
             "reasons_zh": reasons(features, "zh"),
@@ -169,12 +177,8 @@ def _panel(asked: Training, definition: PurchaseProcessModel, instant: datetime)
     customers, tags, outcomes = load_rows(asked.deployment, definition, compared, instant)
     known = tags[list(definition.features)].notna().all(axis=1).to_numpy()
     seen = tags.assign(**{"outcome amount": outcomes["amount"].astype(float)})
-    return Panel(
-        instant,
-        customers[known],
-        seen[known].reset_index(drop=True),
-        outcomes["purchase_days"][known].to_numpy(dtype=float),
-    )
+    bought = np.asarray(outcomes["purchase_days"].astype(float))
+    return part_of(Panel(instant, customers, seen, bought), known)
 
 
 def _fitted(
