@@ -53,7 +53,6 @@ for command in (
     definitions.sql,
     schemas.schema,
     models.train,
-    models.models,
     quarantined.quarantine,
     watching.doctor,
     watching.metrics,
@@ -62,6 +61,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(audiences.app, name="audiences")
+app.add_typer(models.app, name="models")
 
 
 def _show_version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -40,6 +41,7 @@ class SqlFile:
         return self.tree.copy().transform(replace, copy=False)
 
 
+@lru_cache(maxsize=512)
 def parse_sql(name: str, text: str) -> SqlFile:
     """Parse one SQL file; raises DefinitionError unless it is a single, pure SELECT."""
     try:

@@ -165,24 +165,32 @@ class ReleaseOperator(CoreOperator):
         }
 
 
-class TrainOperator(CoreOperator):
-    """Trains, judges and (where its gate accepts it) promotes one model."""
+class ModelOperator(CoreOperator):
+    """Calls `module:function(deployment, model, as_of, at)` of the core for one model.
+
+    Its page has a link to the MLflow run that the report names.
+    """
 
     operator_extra_links = (ModelRunLink(),)
+    template_fields = ("model",)
 
     def __init__(self, *, model: str, **options: Any) -> None:
-        super().__init__(calls="tagline.training.train:train", **options)
+        super().__init__(map_index_template="{{ task.model }}", **options)
         self.model = model
         self.run_url: str | None = None
 
     def call(self, deployment: Deployment, run: CoreRun, at: datetime) -> Any:
-        """Train the one model."""
-        function = pkgutil.resolve_name(self.calls)
+        """Call the function of the core for the model."""
+        function = _function(self.calls)
         return function(deployment, self.model, run.as_of, at)
 
     def finish(self, report: Any, context: Context) -> None:
-        """Keep the address of the MLflow run for the link."""
+        """Keep the address of the MLflow run for the link; a refused model ends as skipped."""
         self.run_url = report["run_url"]
+        if report.get("promoted") is False:
+            raise AirflowSkipException(
+                f"the gate refuses {self.model}: {'; '.join(report['reasons'])}"
+            )
 
 
 def _function(calls: str) -> Any:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk import DAG, Param, TaskGroup, task_group
 
 from tagline.settings import Settings
-from tagline_airflow.operators import CoreOperator, ReleaseOperator, StartOperator, TrainOperator
+from tagline_airflow.operators import CoreOperator, ModelOperator, ReleaseOperator, StartOperator
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -81,12 +81,20 @@ def one_after_the_other(dag: DAG) -> None:
 
 
 def train() -> TaskGroup:
-    """Train, judge and promote each model of the business, a mapped task per model."""
+    """Train, judge and promote the models of the business, a mapped group of tasks per model."""
     with TaskGroup("train") as group:
         models = CoreOperator(task_id="plan", calls=f"{__name__}:models")
-        trained = TrainOperator.partial(
-            task_id="model", map_index_template="{{ task.model }}"
-        ).expand(model=models.output)
+
+        @task_group(group_id="model")
+        def one(model: str) -> None:
+            judged = ModelOperator(
+                task_id="judge", calls="tagline.training.train:judge", model=model
+            )
+            judged >> ModelOperator(
+                task_id="promote", calls="tagline.training.promotion:promote_judged", model=model
+            )
+
+        trained = one.expand(model=models.output)
         trained >> step("finish", f"{__name__}:finish", trigger_rule="none_failed")
     return group
 

@@ -13,11 +13,12 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import select
 
 from tagline.catalog import Catalog, load_catalog
 from tagline.deployment import Deployment, open_deployment
 from tagline.errors import ModelRefused, NoData, UnknownName
-from tagline.registry.schema import ModelVersion
+from tagline.registry.schema import ModelEvent, ModelVersion
 from tagline.settings import PROJECT, Settings
 
 pytestmark = pytest.mark.slow
@@ -165,6 +166,45 @@ def test_a_champion_trained_on_another_meaning_of_a_tag_is_not_served(
     changed = replace(deployment, catalog=replace(deployment.catalog, tags=tags))
     with pytest.raises(ModelRefused, match="other versions of recency_days"):
         serving_version(changed, "lapse_risk", AS_OF)
+
+
+def test_a_restored_champion_scores_as_before_and_the_later_one_is_withdrawn(
+    deployment: Deployment, trained: ModelVersion
+) -> None:
+    from tagline.training import tracking
+    from tagline.training.promotion import promote_judged, restore
+    from tagline.training.train import judge
+
+    before = pq.read_table(str(scored(deployment, "before", AS_OF)["path"]))
+    later = judge(deployment, "lapse_risk", AS_OF, NOW)
+    assert champion_id(deployment) == trained.id, "a judged model does not serve yet"
+    promote_judged(deployment, "lapse_risk", AS_OF, NOW)
+    assert champion_id(deployment) == later.version
+
+    with pytest.raises(ModelRefused, match="needs a reason"):
+        restore(deployment, "lapse_risk", trained.id, " ", "wei", NOW)
+    restore(deployment, "lapse_risk", trained.id, "the newer one drifts", "wei", NOW)
+    assert champion_id(deployment) == trained.id
+    stage = scored(deployment, "restored", AS_OF)
+    models = stage["models"]
+    assert isinstance(models, dict)
+    assert models["lapse_risk"]["version"] == trained.id
+    assert pq.read_table(str(stage["path"])).equals(before)
+    alias = tracking.open_client(deployment.settings).get_model_version_by_alias(
+        tracking.registered_name(deployment.settings, "lapse_risk"), "champion"
+    )
+    assert alias.run_id == trained.mlflow_run_id
+    with deployment.registry.session() as session:
+        steps = session.scalars(select(ModelEvent).order_by(ModelEvent.id)).all()
+    told = [(step.model_version_id, step.action, step.actor, step.reason) for step in steps]
+    assert told[-1] == (later.version, "withdrawn", "wei", "the newer one drifts")
+    with pytest.raises(UnknownName, match="version"):
+        restore(deployment, "lapse_risk", 999, "a typing error", "wei", NOW)
+
+
+def champion_id(deployment: Deployment) -> int | None:
+    found = deployment.registry.champion("lapse_risk", AS_OF)
+    return found.id if found else None
 
 
 def test_a_business_without_models_is_finished_all_the_same(

@@ -351,6 +351,7 @@ def test_models_are_listed_with_their_champion(tagline: Command, served: SmallSh
                 label_end_at=DAY,
                 trained_at=AT,
                 verdict="accepted",
+                status="promoted",
                 reasons=[],
                 metrics={"roc_auc": {"value": 0.857}},
                 features={},

@@ -252,6 +252,7 @@ def stall(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             label_end_at=DAY,
             trained_at=DAY,
             verdict="accepted",
+            status="promoted",
             reasons=[],
             metrics={},
             features={slug: deployment.catalog.tags[slug].version for slug in reads},

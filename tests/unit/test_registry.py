@@ -185,28 +185,36 @@ def test_an_as_of_has_at_most_one_active_release(registry: Registry) -> None:
         add(registry, a_release(DAY))
 
 
-def test_the_champion_is_the_newest_accepted_model_that_could_have_existed(
+def test_the_champion_is_the_newest_promoted_model_that_could_have_existed(
     registry: Registry,
 ) -> None:
-    def version(days: int, verdict: str = "accepted") -> ModelVersion:
+    def version(days: int, status: str = "promoted") -> ModelVersion:
         return ModelVersion(
             model="lapse_risk",
             definition="d",
             trained_as_of=DAY,
             label_end_at=DAY + timedelta(days=days),
             trained_at=NOW,
-            verdict=verdict,
+            verdict="accepted",
+            status=status,
             reasons=[],
             metrics={},
             features={},
             mlflow_run_id=f"run-{days}",
         )
 
-    add(registry, version(0), version(10), version(20), version(15, "refused"))
+    add(
+        registry,
+        version(0),
+        version(10),
+        version(20),
+        version(15, "judged"),
+        version(16, "withdrawn"),
+    )
 
     def champion(days: int) -> str | None:
         found = registry.champion("lapse_risk", DAY + timedelta(days=days))
         return found.mlflow_run_id if found else None
 
     assert [champion(d) for d in (-1, 0, 17, 20)] == [None, "run-0", "run-10", "run-20"]
-    assert len(registry.model_versions()) == 4
+    assert len(registry.model_versions()) == 5

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from tagline.commands.console import (
     AsOf,
     Context,
     Json,
+    Reason,
+    actor,
     answer,
     answer_fields,
     answer_json,
     answer_table,
+    asked,
     deployment,
     instant,
     now,
@@ -45,8 +50,14 @@ def train(context: Context, model: str, as_of: AsOf = None, as_json: Json = Fals
         raise ModelRefused(f"the gate refuses {model}: {'; '.join(report['reasons'])}")
 
 
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
 def models(context: Context, as_json: Json = False) -> None:
-    """List the models with their champions, metrics and links."""
+    """List the models with their champions, metrics and links, or restore an older champion."""
+    if context.invoked_subcommand is not None:
+        return
     with deployment(context) as opened:
         at = now()
         listed = [
@@ -63,7 +74,7 @@ def models(context: Context, as_json: Json = False) -> None:
         rows = [
             (
                 str(version["version"]),
-                "champion" if version["version"] == each["champion"] else version["verdict"],
+                _state(version, each["champion"]),
                 version["trained_as_of"],
                 version["label_end_at"],
                 "; ".join(version["reasons"]),
@@ -76,6 +87,34 @@ def models(context: Context, as_json: Json = False) -> None:
         for version in each["versions"]:
             if version["version"] == each["champion"]:
                 answer_fields(version["metrics"], title=f"{each['model']}: champion's metrics")
+
+
+@app.command()
+def restore(
+    context: Context,
+    model: str,
+    version: Annotated[int, typer.Argument(help="As `tagline models` lists it.")],
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Let an older champion serve again; the later ones are withdrawn, with the reason."""
+    from tagline.training.promotion import restore as restore_version
+    from tagline.training.train import model_definition
+
+    with deployment(context) as opened:
+        model_definition(opened.catalog, model)
+        found = restore_version(opened, model, version, reason, actor(), now())
+        serves_from = asked(opened.catalog, found.label_end_at)
+    if as_json:
+        answer_json({"model": model, "champion": found.id, "serves_from": found.label_end_at})
+    else:
+        answer(f"version {found.id} of {model} serves again, from {serves_from} on")
+
+
+def _state(version: dict[str, Any], champion: int | None) -> str:
+    if version["version"] == champion:
+        return "champion"
+    return str(version["status"] if version["verdict"] == "accepted" else version["verdict"])
 
 
 def _latest(catalog: Catalog, at: datetime) -> datetime:
@@ -93,6 +132,7 @@ def _summary(model: str, champion: ModelVersion | None, versions: Any) -> dict[s
             {
                 "version": version.id,
                 "verdict": version.verdict,
+                "status": version.status,
                 "reasons": version.reasons,
                 "trained_as_of": version.trained_as_of,
                 "label_end_at": version.label_end_at,

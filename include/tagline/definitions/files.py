@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -26,7 +27,8 @@ _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class DefinitionFile:
     """A parsed definition file: its data and the line of each key and list item.
 
-    `name` is the path shown to people, relative to the folder that holds the definitions.
+    `name` is the path shown to people, relative to the folder that holds the definitions. The
+    data is shared by all who read the same file, and is not changed.
     """
 
     name: str
@@ -63,6 +65,11 @@ def read_file(path: Path, root: Path) -> DefinitionFile:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError([Fault(name, 1, f"cannot be read: {error}")]) from error
+    return _document(name, text)
+
+
+@lru_cache(maxsize=1024)  # what has not changed is not read again by the same process
+def _document(name: str, text: str) -> DefinitionFile:
     loader = _Loader(text)
     lines: dict[Location, int] = {}
     try:
@@ -90,10 +97,16 @@ def read_file(path: Path, root: Path) -> DefinitionFile:
 def parse(file: DefinitionFile, shape: Any) -> Any:
     """Validate a file's data as `shape` (a model or annotated union); all faults in one error."""
     try:
-        return TypeAdapter(shape).validate_python(file.data)
+        return _adapter(shape).validate_python(file.data)
     except ValidationError as error:
         details = [each for each in error.errors() if not _follows(each, error.errors())]
         raise DefinitionError(_fault(file, shape, detail) for detail in details) from error
+
+
+@lru_cache
+def _adapter(shape: Any) -> TypeAdapter[Any]:
+    """Made once per shape: making it takes longer than a file's validation."""
+    return TypeAdapter(shape)
 
 
 def _follows(detail: ErrorDetails, others: list[ErrorDetails]) -> bool:

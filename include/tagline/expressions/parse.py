@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -168,6 +169,12 @@ def _parse(text: str, scope: Scope, *, aggregates: bool) -> Expression:
 
 
 def _tree(text: str) -> exp.Expr:
+    """A tree of its own for each caller; a text is read once, however often a catalog is."""
+    return _parsed(text).copy()
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> exp.Expr:
     try:
         tokens = _DUCKDB.tokenize(f"SELECT {text}")
         if any(token.token_type is TokenType.SEMICOLON for token in tokens):

@@ -134,7 +134,7 @@ class TagState(Base):
 
 
 class ModelVersion(Base):
-    """A trained and judged model; it may serve as_of instants from `label_end_at` on."""
+    """A trained and judged model; promoted, it serves as_of instants from `label_end_at` on."""
 
     __tablename__ = "model_versions"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -144,6 +144,7 @@ class ModelVersion(Base):
     label_end_at: Mapped[datetime]
     trained_at: Mapped[datetime]
     verdict: Mapped[str]  # accepted, refused
+    status: Mapped[str]  # judged, promoted, withdrawn: only a promoted one serves
     reasons: Mapped[list[Any]]
     metrics: Mapped[dict[str, Any]]
     features: Mapped[dict[str, Any]]  # slug -> version
@@ -152,6 +153,18 @@ class ModelVersion(Base):
     model_uri: Mapped[str | None]
     run_url: Mapped[str | None]
     __table_args__ = (Index("model_versions_of_model", "model", "label_end_at"),)
+
+
+class ModelEvent(Base):
+    """Who promoted or withdrew a model's version, and why."""
+
+    __tablename__ = "model_events"
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
+    action: Mapped[str]  # promoted, withdrawn
+    actor: Mapped[str]
+    reason: Mapped[str]
+    at: Mapped[datetime]
 
 
 class Release(Base):

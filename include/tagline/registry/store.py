@@ -252,7 +252,7 @@ class Registry:
     def champion(
         self, model: str, as_of: datetime, trained_before: datetime | None = None
     ) -> ModelVersion | None:
-        """The newest accepted version of a model that may serve this as_of.
+        """The newest promoted version of a model that may serve this as_of.
 
         With `trained_before`, of those that were trained as of an earlier instant than that.
         """
@@ -261,7 +261,7 @@ class Registry:
                 select(ModelVersion)
                 .where(
                     ModelVersion.model == model,
-                    ModelVersion.verdict == "accepted",
+                    ModelVersion.status == "promoted",
                     ModelVersion.label_end_at <= as_of,
                     *([ModelVersion.trained_as_of < trained_before] if trained_before else []),
                 )

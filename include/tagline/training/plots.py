@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,14 @@ def figures(
         ranked = dict(sorted(importance.items(), key=lambda pair: -pair[1]))
         drawn["importances.png"] = _bars("Importances", "mean absolute part of log odds", ranked)
     return drawn
+
+
+def circle_sizes(names: Sequence[str], sizes: Sequence[int]) -> Figure:
+    """How many customers each circle has."""
+    height = 1.2 + 0.26 * len(names)
+    figure, axes = _axes("Circles", "customers", "", height=height)
+    axes.barh(list(names)[::-1], list(sizes)[::-1], color=MODEL)
+    return figure
 
 
 def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:

@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
 from tagline.errors import ModelRefused, UnknownName
 from tagline.extract import require_data
 from tagline.registry.schema import ModelVersion
 from tagline.training.inputs import read_versions
 from tagline.training.kinds import Judged, Training, kind_of
-from tagline.training.tracking import Record, Tracked, load_pipeline, promote, track
+from tagline.training.promotion import promote_judged
+from tagline.training.tracking import Record, Tracked, load_pipeline, track
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -49,7 +48,14 @@ class TrainReport:
 
 
 def train(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> TrainReport:
-    """Train `model` with what is known as of the instant; promote it if its gate accepts it.
+    """Train and judge `model`, and let it serve if its gate accepts it; see `judge`."""
+    report = judge(deployment, model, as_of, at)
+    promote_judged(deployment, model, as_of, at)
+    return report
+
+
+def judge(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> TrainReport:
+    """Train `model` with what is known as of the instant, and judge it; it does not serve yet.
 
     A refusal by the gate is an outcome, recorded with its reasons. ModelRefused is raised only
     when the model's definition cannot be trained at all, and NoData when the sources do not reach
@@ -172,15 +178,16 @@ def _register(
     versions: dict[str, str],
     tracked: Tracked,
 ) -> int:
-    """Write the outcome into the registry; the newest accepted one becomes champion in MLflow."""
-    deployment, model = asked.deployment, asked.model
+    """Write the outcome into the registry; its id."""
+    deployment = asked.deployment
     row = ModelVersion(
-        model=model,
+        model=asked.model,
         definition=_definition_digest(deployment.catalog, asked.definition),
         trained_as_of=asked.as_of,
         label_end_at=judged.label_end_at,
         trained_at=at,
         verdict=judged.verdict.word,
+        status="judged",
         reasons=list(judged.verdict.reasons),
         metrics=summary,
         features=versions,
@@ -190,19 +197,9 @@ def _register(
         run_url=tracked.run_url,
     )
     with deployment.registry.session() as session:
-        later = session.scalar(
-            select(ModelVersion.id).where(
-                ModelVersion.model == model,
-                ModelVersion.verdict == "accepted",
-                ModelVersion.label_end_at > judged.label_end_at,
-            )
-        )
         session.add(row)
         session.flush()
-        number = row.id
-    if judged.verdict.accepted and later is None and tracked.version is not None:
-        promote(deployment.settings, model, tracked.version)
-    return number
+        return row.id
 
 
 def _definition_digest(catalog: Catalog, definition: AnyModel) -> str:

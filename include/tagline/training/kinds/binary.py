@@ -147,13 +147,14 @@ def answers(definition: BinaryModel, model: object, rows: pd.DataFrame) -> pd.Da
     """The probability, whether it reaches the threshold, and why it is as it is."""
     if not isinstance(model, TagClassifier) or model.described is None:
         raise ModelRefused("the champion gives no reasons, as one of an older kind; train it again")
-    features = rows.drop(columns="customer_id")
+    key = rows.columns[0]
+    features = rows.drop(columns=key)
     probabilities, parts = model.explained(features)
     values = probabilities[:, 1]
     spoken_of: Any = model.described
     return pd.DataFrame(
         {
-            "customer_id": rows["customer_id"].to_numpy(),
+            key: rows[key].to_numpy(),
             "probability": values,
             "class": np.asarray(values >= definition.threshold),
             "reasons": reasons(parts, features, model.usual_, spoken_of, "en"),
