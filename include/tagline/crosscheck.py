@@ -251,11 +251,11 @@ def check_model(file: DefinitionFile, model: AnyModel, names: Names) -> list[Fau
         faults += _check_learnt_from_people(file, model, model.label_set, names)
     for name, columns in model.input_columns.items():
         faults += _check_query(file, ("input",), name, (key, *columns), names, "inputs")
-    for index, slug in enumerate(model.features):
-        faults += _unknown(file, ("features", index), "tag", slug, names.known("tags"))
+    for place, slug in zip(model.feature_places, model.features, strict=True):
+        faults += _unknown(file, place, "tag", slug, names.known("tags"))
         if isinstance(names.tags.get(slug), ModelTag):
             message = f"{slug} is a model's output, which is no feature"
-            faults.append(file.fault(("features", index), message))
+            faults.append(file.fault(place, message))
     for place, slug in model.compared.items():
         faults += _unknown(file, place, "tag", slug, names.known("tags"))
     return faults

@@ -253,18 +253,14 @@ def compile_input(
     subject: Subject = CUSTOMER,
 ) -> Compiled:
     """An input query of a model: the key and `columns`, from what was so before as_of."""
-    return compile_query(catalog, catalog.input_sql(name), columns, as_of, subject)
+    returned = {subject.key: DataType.TEXT, **columns}
+    return compile_query(catalog, catalog.input_sql(name), returned, as_of)
 
 
 def compile_query(
-    catalog: Catalog,
-    file: SqlFile,
-    columns: Mapping[str, DataType],
-    as_of: datetime,
-    subject: Subject = CUSTOMER,
+    catalog: Catalog, file: SqlFile, returned: Mapping[str, DataType], as_of: datetime
 ) -> Compiled:
-    """A SELECT of the subject's key and `columns` from what was so before as_of."""
-    returned = {subject.key: DataType.TEXT, **columns}
+    """A SELECT of `returned`, the key among them, from what was so before as_of."""
     return _compile_file(file, catalog, as_of, returned, as_of)
 
 

@@ -88,7 +88,8 @@ def customer_keys(deployment: Deployment, as_of: datetime) -> dict[str, str]:
     if not mapped:
         text = "SELECT customer_id, customer_id AS key FROM customers"
     file = parse_sql("customer keys", text)
-    compiled = compile_query(catalog, file, {"key": DataType.TEXT}, as_of)
+    returned = {"customer_id": DataType.TEXT, "key": DataType.TEXT}
+    compiled = compile_query(catalog, file, returned, as_of)
     found = deployment.tag_engine.fetch(compiled.sql, relations(deployment, compiled, as_of))
     pairs = zip(found["customer_id"].to_pylist(), found["key"].to_pylist(), strict=True)
     return {str(customer): str(key) for customer, key in pairs if customer is not None}

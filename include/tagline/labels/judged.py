@@ -40,10 +40,10 @@ def judgements(deployment: Deployment, label_set: str, as_of: datetime) -> list[
     catalog = deployment.catalog
     definition = catalog.label_set(label_set)
     require_labels(catalog)
-    columns = dict(_COLUMNS)
+    columns = {"customer_id": DataType.TEXT, **_COLUMNS}
     if ABOUT in catalog.tables["labels"].columns:
         columns[ABOUT] = DataType.TIMESTAMP
-    file = parse_sql("judgements", f"SELECT customer_id, {', '.join(columns)} FROM labels")
+    file = parse_sql("judgements", f"SELECT {', '.join(columns)} FROM labels")
     compiled = compile_query(catalog, file, columns, as_of)
     found = deployment.tag_engine.fetch(compiled.sql, relations(deployment, compiled, as_of))
     made = []

@@ -207,6 +207,33 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "max_chance": "The greatest probability that circles drawn by lot are as alike.",
         "max_told_by_tag": "Above this share, a single tag of judged_by tells the circle.",
     },
+    "PurchaseProcessModel": {
+        "population": "Whose purchases it is about: a condition over tags.",
+        "label": "Purchase days and their amount in the horizon: sql/labels/<label>.sql.",
+        "history": "The tags that hold what a customer has bought so far.",
+        "recent": "A second plain rule, measured beside the model and not judged.",
+        "features": "Left out: they are the tags under history.",
+    },
+    "PurchaseHistory": {
+        "frequency": "The tag of purchase days after the first.",
+        "recency": "The tag of days from the first purchase to the last.",
+        "age": "The tag of days from the first purchase until now.",
+        "mean_value": "The tag of the mean amount of a purchase day; without it, no amounts.",
+    },
+    "RecentRule": {
+        "tag": "The tag of purchase days in a window.",
+        "window": "How long that window is.",
+    },
+    "PurchaseGate": {
+        "min_repeaters": "The least number of customers who bought again.",
+        "min_gain": "The least gain in mean absolute error over the rule that the past rate "
+        "goes on, at the interval's lower end.",
+        "min_correlation": "The least correlation of expected with actual purchases.",
+        "max_total_error": "The greatest share by which all purchases may be missed.",
+        "max_value_error": "The greatest share by which the whole amount may be missed.",
+        "max_value_correlation": "Above this correlation, frequency and mean amount are not the "
+        "independent things that the model takes them for.",
+    },
     "BusinessDefinition": {
         "timezone": "The IANA time zone in which its days are cut.",
         "currency": "Its currency, by the three letters of ISO 4217.",

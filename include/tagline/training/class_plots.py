@@ -35,7 +35,7 @@ def class_figures(
 def _confusion(
     classes: Sequence[str], confusion: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 ) -> Figure:
-    figure, axes = plots.empty_axes("Holdout: class down, answer across", "answer", "class")
+    figure, axes = plots.draw_axes("Holdout: class down, answer across", "answer", "class")
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")

@@ -92,7 +92,7 @@ def load_rows(
 def load_tags(
     deployment: Deployment, definition: AnyModel, compared: Iterable[str], instant: datetime
 ) -> pd.DataFrame:
-    """The key, features and compared tags of the population at one instant, ordered by key."""
+    """The key, features and compared tags of the population at one instant, by key."""
     key = SUBJECTS[definition.subject].key
     types = tags_read(deployment.catalog, definition)
     compared = tuple(compared)

@@ -44,13 +44,13 @@ def figures(
 def circle_sizes(names: Sequence[str], sizes: Sequence[int]) -> Figure:
     """How many customers each circle has."""
     height = 1.2 + 0.26 * len(names)
-    figure, axes = empty_axes("Circles", "customers", "", height=height)
+    figure, axes = draw_axes("Circles", "customers", "", height=height)
     axes.barh(list(names)[::-1], list(sizes)[::-1], color=MODEL)
     return figure
 
 
-def empty_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
-    """A figure with axes to draw on."""
+def draw_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
+    """An empty figure of the house's looks, for one plot."""
     figure = Figure(figsize=(6, height), layout="constrained")  # no pyplot: nothing to close
     axes = figure.subplots()
     axes.set_title(title, loc="left")
@@ -61,7 +61,7 @@ def empty_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure,
 
 
 def _roc(label: Array, model: Array, rule: Array) -> Figure:
-    figure, axes = empty_axes("ROC on the holdout", "false positive rate", "true positive rate")
+    figure, axes = draw_axes("ROC on the holdout", "false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=1)
     for score, colour, name in ((model, MODEL, "model"), (rule, RULE, "plain rule")):
         order = np.argsort(-score, kind="stable")
@@ -78,7 +78,7 @@ def _roc(label: Array, model: Array, rule: Array) -> Figure:
 
 def calibration(label: Array, model: Array) -> Figure:
     """Predicted against actual rates, with their 95 % intervals."""
-    figure, axes = empty_axes("Calibration on the holdout", "predicted rate", "actual rate")
+    figure, axes = draw_axes("Calibration on the holdout", "predicted rate", "actual rate")
     bins = probability_bins(model)
     sizes = np.bincount(bins)
     kept = sizes > 0
@@ -92,7 +92,7 @@ def calibration(label: Array, model: Array) -> Figure:
 
 
 def _lift(label: Array, model: Array, rule: Array) -> Figure:
-    figure, axes = empty_axes("Lift on the holdout", "share of customers, highest first", "lift")
+    figure, axes = draw_axes("Lift on the holdout", "share of customers, highest first", "lift")
     share = np.arange(1, len(label) + 1) / len(label)
     shown = share >= 0.01
     axes.axhline(1, color=GUIDE, linewidth=1)
@@ -107,7 +107,7 @@ def _lift(label: Array, model: Array, rule: Array) -> Figure:
 def bars(title: str, unit: str, values: Mapping[str, float]) -> Figure:
     """The strongest values as bars, in their order."""
     strongest = dict(list(values.items())[:25])
-    figure, axes = empty_axes(title, unit, "", height=1.2 + 0.26 * len(strongest))
+    figure, axes = draw_axes(title, unit, "", height=1.2 + 0.26 * len(strongest))
     axes.barh(list(strongest)[::-1], list(strongest.values())[::-1], color=MODEL)
     axes.axvline(0, color=GUIDE, linewidth=1)
     return figure

@@ -8,8 +8,12 @@ from tagline.definitions.models.binary import BinaryModel
 from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.models.multiclass import MulticlassModel
+from tagline.definitions.models.purchase_process import PurchaseProcessModel
 
-AnyModel = Annotated[BinaryModel | CirclesModel | MulticlassModel, Field(discriminator="task")]
+AnyModel = Annotated[
+    BinaryModel | CirclesModel | MulticlassModel | PurchaseProcessModel,
+    Field(discriminator="task"),
+]
 
 __all__ = [
     "AnyModel",
@@ -20,4 +24,5 @@ __all__ = [
     "ModelHead",
     "MulticlassModel",
     "Panels",
+    "PurchaseProcessModel",
 ]
