@@ -86,11 +86,7 @@ def test_the_learnt_stage_beats_the_usual_stage_and_the_rfm_rule(learnt: TrainRe
 
 
 def test_the_value_class_beats_the_monetary_quartile(deployment: Deployment) -> None:
-    model = deployment.catalog.models["value_class"]
-    one = model.model_copy(update={"candidates": ("logistic_regression",)})  # the trees take long
-    models = {**deployment.catalog.models, "value_class": one}
-    changed = replace(deployment, catalog=replace(deployment.catalog, models=models))
-    report = train(changed, "value_class", AS_OF, NOW)
+    report = train(deployment, "value_class", AS_OF, NOW)
     assert report.verdict == "accepted", report.reasons
     assert report.metrics["gain_over_rule"]["low"] > 0
     assert report.metrics["gain_over_majority"]["low"] > 0.2
@@ -148,7 +144,7 @@ def test_the_first_hundred_questions_of_the_queue_teach_more_than_a_hundred_at_r
         gains.append(scores[0] - scores[1])
     mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1) / REPEATS**0.5)
     assert mean - 2.09 * error > 0, (mean, error)  # Student's t with 19 degrees of freedom
-    assert mean > 0.02
+    assert mean > 0.05
 
 
 def macro_f1(label: Any, answer: Any) -> float:
