@@ -84,7 +84,8 @@ MUTATIONS: tuple[Callable[[Any, Any], None], ...] = (
     replaced(-3.5),
     replaced(None),
 )
-TOLD_BY_CHECK_ALONE = re.compile(r"\.with(\.|$)|timezone")  # arguments and zones by their names
+# arguments and zones by their names, and classes that other keys name
+TOLD_BY_CHECK_ALONE = re.compile(r"\.with(\.|$)|timezone|^classes\b")
 
 
 def one_of_each(kind: str) -> list[Path]:
