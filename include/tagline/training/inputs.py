@@ -61,7 +61,7 @@ def load_panel(
     """
     customers, rows, outcomes = load_rows(deployment, definition, compared, instant)
     known = outcomes["label"].notna().to_numpy()
-    label = outcomes["label"].astype(float).to_numpy()
+    label = outcomes["label"].astype(float).to_numpy(dtype=np.float64)
     return part_of(Panel(instant, customers, rows, label), known)
 
 
