@@ -80,7 +80,9 @@ def test_an_attribute_that_the_points_tell_is_inferred_and_the_doubtful_are_left
     right = said["value"].to_numpy()[answered] == values[500:][answered]
     assert right.mean() > (values[500:] == model.mode_).mean() + 0.15
     assert said["confidence"][answered].mean() == pytest.approx(right.mean(), abs=0.06)
-    assert (said["confidence"][~answered] < model.limit_).all()
+    assert 0 < answered.mean() < 1 or model.answered_ == 1
+    assert said[answered]["agreeing"].le(said[answered]["asked"]).all()
+    assert said[~answered].isna().all(axis=None)
 
 
 def test_where_every_customer_says_the_same_nothing_is_better_than_that() -> None:

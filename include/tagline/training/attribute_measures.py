@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from tagline.definitions.models.similar_customers import SimilarCustomersGate
 from tagline.training.estimators.attribute import NeighbourAttribute
 from tagline.training.estimators.neighbours import Points
 from tagline.training.evaluate import SEED, Interval, Metric, bootstrap
@@ -21,10 +22,10 @@ def measure(
 ) -> dict[str, Interval]:
     """Learn from a random half and try on the other, `repeats` times; resampled by customer.
 
-    answered: the share of the customers asked about whom a value was said. Of those: accuracy,
+    answered: the share of the customers asked about of whom a value was said. Of those: accuracy,
     mode_accuracy (of always saying the commonest value of the half learnt from), gain_over_mode,
-    and calibration_error, how far the confidence is from the accuracy. Without any answer only
-    answered is measured. refused: the share of the repeats that were refused.
+    confidence, and overconfidence, by how much it lies above the accuracy. Without any answer only
+    answered is measured. refused: the share of the repeats that abstained from everyone.
     """
     known = np.asarray(values, dtype=object)
     random = np.random.default_rng(SEED)
@@ -56,6 +57,42 @@ def measure(
         }
     share = refused / repeats
     return bootstrap(metrics, differences, rows) | {"refused": Interval(share, share, share)}
+
+
+def judge(
+    gate: SimilarCustomersGate, refused: bool, metrics: Mapping[str, Interval]
+) -> tuple[str, ...]:
+    """Reasons why the attribute is not to be inferred; `refused` is of the model on all rows."""
+    if refused:
+        return (
+            "the customers most alike tell this attribute no better than its commonest value "
+            "does: by cross-validation, no limit of the confidence leaves a gain surely above 0",
+        )
+    if "gain_over_mode" not in metrics:
+        return (
+            "learning from a random half of the customers, it abstained from everyone of the "
+            "other half every time: what they have in common is too little to be learnt from",
+        )
+    reasons = []
+    answered, gain, over = (
+        metrics[name] for name in ("answered", "gain_over_mode", "overconfidence")
+    )
+    if gain.low <= gate.min_gain_over_mode:
+        reasons.append(
+            f"the gain over always saying the commonest value, {gain}, is not surely above "
+            f"min_gain_over_mode {gate.min_gain_over_mode:g}"
+        )
+    if answered.value < gate.min_answered:
+        reasons.append(
+            f"of the customers whose value was hidden, a share of {answered} was answered, below "
+            f"min_answered {gate.min_answered:g}"
+        )
+    if over.value > gate.max_overconfidence:
+        reasons.append(
+            f"its confidence is {over} above its accuracy, more than max_overconfidence "
+            f"{gate.max_overconfidence:g}"
+        )
+    return tuple(reasons)
 
 
 def _ratio(part: Array, whole: Array) -> Metric:

@@ -7,15 +7,22 @@ from pydantic import Field
 from tagline.definitions.models.binary import BinaryModel
 from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
+from tagline.definitions.models.interests import InterestsModel
+from tagline.definitions.models.similar_customers import SimilarCustomersModel
 
-AnyModel = Annotated[BinaryModel | CirclesModel, Field(discriminator="task")]
+AnyModel = Annotated[
+    BinaryModel | CirclesModel | InterestsModel | SimilarCustomersModel,
+    Field(discriminator="task"),
+]
 
 __all__ = [
     "AnyModel",
     "BinaryModel",
     "CirclesModel",
     "DriftLimits",
+    "InterestsModel",
     "LabelQuery",
     "ModelHead",
     "Panels",
+    "SimilarCustomersModel",
 ]

@@ -71,15 +71,24 @@ class NeighbourAttribute(BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, points: Points) -> pd.DataFrame:
-        """value and confidence of each row; a value of None where it abstains.
+        """value, confidence, agreeing, asked and base of each row; all null where it abstains.
 
-        The confidence is that of the value it would say.
+        `agreeing` of the `asked` nearest neighbours say the value, and the share `base` of all.
         """
-        votes = self._votes(self.neighbours_, self.labels_, points * self.weights_, self.count_)
-        confidence = self._confidence(votes)
-        said = self.classes_[votes.argmax(axis=1)].astype(object)
-        said[confidence < self.limit_] = None
-        return pd.DataFrame({"value": said, "confidence": confidence})
+        counts = self._counts(self.neighbours_, self.labels_, points * self.weights_, self.count_)
+        votes = self._votes(counts)
+        confidence, best = self._confidence(votes), votes.argmax(axis=1)
+        told = pd.DataFrame(
+            {
+                "value": self.classes_[best].astype(object),
+                "confidence": confidence,
+                "agreeing": counts[np.arange(len(best)), best],
+                "asked": counts.sum(axis=1),
+                "base": self.base_[best],
+            }
+        )
+        told.loc[confidence < self.limit_] = None
+        return told
 
     @property
     def refused_(self) -> bool:
@@ -92,15 +101,21 @@ class NeighbourAttribute(BaseEstimator):  # type: ignore[misc]
         for kept, asked in _folds(len(labels), self.folds):
             weights = _weights(weighting, points[kept], labels[kept])
             found = Neighbours(self.exact_limit).fit(points[kept] * weights)
-            votes[asked] = self._votes(found, labels[kept], points[asked] * weights, count)
+            counts = self._counts(found, labels[kept], points[asked] * weights, count)
+            votes[asked] = self._votes(counts)
         return votes
 
-    def _votes(self, found: Neighbours, labels: Codes, asked: Points, count: int) -> Array:
-        """Each value's part in the neighbours of each row, the whole's parts counted once more."""
+    def _counts(self, found: Neighbours, labels: Codes, asked: Points, count: int) -> Array:
+        """How many of the neighbours of each row say each value."""
         _, near = found.nearest(asked, count)
-        counted = np.stack([(labels[near] == code).sum(axis=1) for code in range(len(self.base_))])
+        said = [(labels[near] == code).sum(axis=1) for code in range(len(self.base_))]
+        return np.stack(said, axis=1).astype(float)
+
+    def _votes(self, counts: Array) -> Array:
+        """Each value's part in the neighbours, the parts of everyone counted in once."""
+        width = len(self.base_)
         return np.asarray(
-            (counted.T + len(self.base_) * self.base_) / (near.shape[1] + len(self.base_))
+            (counts + width * self.base_) / (counts.sum(axis=1, keepdims=True) + width)
         )
 
     def _learn_confidence(self, votes: Array, labels: Codes) -> None:

@@ -83,13 +83,12 @@ class Bought:
         rank = np.arange(len(order)) - first[self.customer[order]]
         return order[rank < top]
 
-    def among(self, bought: pd.DataFrame) -> Flags:
-        """Whether each pair is one of the rows (customer_id, item)."""
+    def keys(self, bought: pd.DataFrame) -> Codes:
+        """customer × items + item of each of the rows (customer_id, item) that is known, once."""
         who = positions(self.customers, bought["customer_id"])
         what = positions(self.items, bought["item"])
         known = (who >= 0) & (what >= 0)
-        keys = who[known] * len(self.items) + what[known]
-        return np.isin(self.customer * len(self.items) + self.item, keys)
+        return np.unique(who[known] * len(self.items) + what[known])
 
 
 def lists(values: Names, of: Codes, count: int) -> list[list[Any]]:
