@@ -60,13 +60,14 @@ def measure(
 
 
 def judge(
-    gate: SimilarCustomersGate, refused: bool, metrics: Mapping[str, Interval]
+    gate: SimilarCustomersGate, model: NeighbourAttribute, metrics: Mapping[str, Interval]
 ) -> tuple[str, ...]:
-    """Reasons why the attribute is not to be inferred; `refused` is of the model on all rows."""
-    if refused:
+    """Reasons why the attribute is not to be inferred; the model has learnt from all rows."""
+    if model.refused_:
         return (
-            "the customers most alike tell this attribute no better than its commonest value "
-            "does: by cross-validation, no limit of the confidence leaves a gain surely above 0",
+            "the customers most alike tell this attribute no better than its commonest value, "
+            f"{model.mode_}, does: cross-validated, the gain is {model.gain_:.3f} and surely only "
+            f"above {model.gain_low_:.3f}, so it abstains from everyone",
         )
     if "gain_over_mode" not in metrics:
         return (

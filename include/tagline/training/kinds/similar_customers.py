@@ -56,7 +56,7 @@ def train(asked: Training) -> Judged:
         metrics = measure(attribute, clone(space).fit_transform(features), values.tolist())
         model = Pipeline([("space", space), ("attribute", attribute)])
         model.fit(features, values.tolist())
-        reasons = judge(definition.gate, attribute.refused_, metrics)
+        reasons = judge(definition.gate, attribute, metrics)
         candidates = (
             Candidate(
                 name=CANDIDATE,
