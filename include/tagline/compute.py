@@ -19,7 +19,7 @@ from tagline.deployment import Deployment
 from tagline.engines import Relation
 from tagline.previous import previous_relation, release_read
 from tagline.storage import below
-from tagline.subjects import CUSTOMER, SUBJECTS
+from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 if TYPE_CHECKING:
     import pyarrow
@@ -119,26 +119,25 @@ def finish_candidate(
     scores: Mapping[str, str],
     unavailable: Mapping[str, str],
     target: str,
+    subject: Subject = CUSTOMER,
 ) -> int:
-    """Write the final candidate: the computed tags, models' outputs and what reads those.
+    """Write a subject's final candidate: computed tags, models' outputs and what reads those.
 
-    `scores` gives per model a Parquet file (customer_id and its outputs); tags named in
-    `unavailable` get no column, nor may any kept tag read them. Returns the number of rows.
+    `scores` gives per model of the subject a Parquet file (its key and the outputs); tags named
+    in `unavailable` get no column, nor may any kept tag read them. Returns the number of rows.
     """
     catalog = deployment.catalog
-    compiled = compile_finish(catalog, as_of, unavailable, scores)
+    compiled = compile_finish(catalog, as_of, unavailable, scores, subject)
     computed = {
         name: kind
-        for slug, tag in catalog.tags_of(CUSTOMER).items()
+        for slug, tag in catalog.tags_of(subject).items()
         if slug not in unavailable and not catalog.needs_model(slug)
         for name, kind in tag.columns.items()
     }
-    found = {"candidate": Relation((candidate,), {"customer_id": DataType.TEXT, **computed})}
+    key = {subject.key: DataType.TEXT}
+    found = {"candidate": Relation((candidate,), {**key, **computed})}
     for model, path in scores.items():
-        found[f"scores_{model}"] = Relation(
-            (path,),
-            {"customer_id": DataType.TEXT, **catalog.models[model].outputs},
-        )
+        found[f"scores_{model}"] = Relation((path,), {**key, **catalog.models[model].outputs})
     found |= released_before(deployment, compiled, as_of)
     return deployment.tag_engine.write(compiled.sql, found, target)
 
@@ -146,7 +145,7 @@ def finish_candidate(
 def feature_table(
     deployment: Deployment, as_of: datetime, slugs: Sequence[str], known_at: datetime | None = None
 ) -> pyarrow.Table:
-    """customer_id and tags of every customer of the population as of an instant."""
+    """The key and tags, all of one subject, of its population as of an instant."""
     from tagline.derived import derived_tables
 
     derived = derived_tables(deployment, as_of, known_at)
@@ -155,12 +154,15 @@ def feature_table(
         compile_tags, deployment.catalog, as_of, slugs, known_at, changed=derived.changed
     )
     _, found = derived.answer(compiler, deployment.tag_engine.fetch, make=True)
-    return found.select(["customer_id", *slugs])
+    subject = deployment.catalog.tag(slugs[0]).subject if slugs else CUSTOMER
+    return found.select([subject.key, *slugs])
 
 
-def label_table(deployment: Deployment, query: LabelQuery, as_of: datetime) -> pyarrow.Table:
-    """customer_id and the query's columns, of every customer that it names."""
-    compiled = compile_label(deployment.catalog, query, as_of)
+def label_table(
+    deployment: Deployment, query: LabelQuery, as_of: datetime, subject: Subject = CUSTOMER
+) -> pyarrow.Table:
+    """The subject's key and the query's columns, of every one that the query names."""
+    compiled = compile_label(deployment.catalog, query, as_of, subject)
     horizon_end = as_of + 2 * query.horizon  # only prunes files; the query bounds the instants
     return deployment.tag_engine.fetch(compiled.sql, relations(deployment, compiled, horizon_end))
 
@@ -171,9 +173,10 @@ def write_input(
     columns: Mapping[str, DataType],
     as_of: datetime,
     path: str,
+    subject: Subject = CUSTOMER,
 ) -> int:
-    """Write what an input query returns as of an instant, ordered by customer; how many rows."""
-    compiled = compile_input(deployment.catalog, name, columns, as_of)
+    """Write what an input query returns as of an instant, ordered by the key; how many rows."""
+    compiled = compile_input(deployment.catalog, name, columns, as_of, subject)
     ordered = f"SELECT * FROM ({compiled.sql}) AS asked ORDER BY ALL"
     return deployment.tag_engine.write(ordered, relations(deployment, compiled, as_of), path)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -239,10 +239,12 @@ def check_model(file: DefinitionFile, model: AnyModel, names: Names) -> list[Fau
     except ExpressionError as error:
         if not any(kind in ("tags", "standards") for kind, _ in names.broken):
             faults.append(file.fault(("population",), f"population: {error}"))
+    key = SUBJECTS[model.subject].key
     if (label := model.label_query) is not None:
-        faults += _check_query(file, ("label",), label.name, label.columns, names, "labels")
+        returned = (key, *label.columns)
+        faults += _check_query(file, ("label",), label.name, returned, names, "labels")
     for name, columns in model.input_columns.items():
-        faults += _check_query(file, ("input",), name, columns, names, "inputs")
+        faults += _check_query(file, ("input",), name, (key, *columns), names, "inputs")
     for index, slug in enumerate(model.features):
         faults += _unknown(file, ("features", index), "tag", slug, names.known("tags"))
         if isinstance(names.tags.get(slug), ModelTag):
@@ -257,7 +259,7 @@ def _check_query(
     file: DefinitionFile,
     place: Location,
     name: str,
-    columns: Iterable[str],
+    wanted: Sequence[str],
     names: Names,
     folder: Literal["labels", "inputs"],
 ) -> list[Fault]:
@@ -265,7 +267,6 @@ def _check_query(
     kind = folder.removesuffix("s")
     faults = _unknown(file, place, kind, name, names.known(folder))
     query: SqlFile | None = getattr(names, folder).get(name)
-    wanted = ["customer_id", *columns]
     if query is not None and set(query.columns) != set(wanted):
         listed = f"{', '.join(wanted[:-1])} and {wanted[-1]}"
         faults.append(Fault(query.name, 1, f"a query of this {kind} returns {listed}"))

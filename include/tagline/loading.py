@@ -36,7 +36,7 @@ from tagline.definitions.tag import Quality
 from tagline.errors import DefinitionError, Fault, UnknownName, did_you_mean
 from tagline.meaning import Meaning, World, digest, understand, version_of
 from tagline.sqlfiles import SqlFile, parse_sql, unknown_tables
-from tagline.subject_checks import check_model_subject, check_subject_table
+from tagline.subject_checks import check_before_models, check_model_subject, check_subject_table
 from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 
@@ -207,6 +207,8 @@ def load(root: Path, business: str) -> Catalog:
         meanings[slug], faults = understand(tags.files[slug], definition, world, subject)
         project.faults += faults
     order = _in_order(project, meanings)
+    reads = {slug: meanings[slug].reads for slug in order}
+    project.faults += check_before_models(tags.files, tags.definitions, reads)
     if project.faults:
         raise DefinitionError(project.faults)
     if business not in project.businesses:

@@ -268,8 +268,6 @@ class _Reader:
         return Meaning(tuple(sorted(reads)), tuple(sorted(previous)), cases=tuple(cases))
 
     def model(self, tag: ModelTag) -> Meaning:
-        if self.subject is not CUSTOMER:
-            self.fault(("kind",), f"a model tells of customers, not of each {self.subject.name}")
         if tag.model in self.world.broken_models:
             return Meaning()
         if tag.model not in self.world.models:
@@ -277,6 +275,9 @@ class _Reader:
             self.fault(("model",), f"unknown model {tag.model!r}.{close}")
             return Meaning()
         model = self.world.models[tag.model]
+        if model.subject != self.subject.name:
+            said = f"model {tag.model} tells of each {model.subject}, not of each"
+            self.fault(("model",), f"{said} {self.subject.name}")
         wanted = model.outputs.get(tag.output)
         if wanted is None:
             close = did_you_mean(tag.output, model.outputs)

@@ -1,13 +1,20 @@
-"""Checks of what is about a subject: its canonical table, and models, which tell of customers."""
+"""Checks of what is about a subject: its canonical table, and models, each of one subject."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from tagline.definitions import AnyModel, DataType, TableDefinition
+from tagline.definitions import (
+    AnyModel,
+    AnyTag,
+    DataType,
+    ModelTag,
+    StatisticTag,
+    TableDefinition,
+)
 from tagline.definitions.files import DefinitionFile, Location
 from tagline.errors import Fault
-from tagline.subjects import CUSTOMER, Subject, subject_of_table
+from tagline.subjects import SUBJECTS, Subject, subject_of_table
 
 
 def check_subject_table(file: DefinitionFile, name: str, table: TableDefinition) -> list[Fault]:
@@ -33,15 +40,39 @@ def check_subject_table(file: DefinitionFile, name: str, table: TableDefinition)
 def check_model_subject(
     file: DefinitionFile, model: AnyModel, subjects: Mapping[str, Subject]
 ) -> list[Fault]:
-    """A model reads customers' tags alone."""
+    """A model reads tags of its own subject alone."""
+    about = SUBJECTS[model.subject]
     named: dict[Location, str] = {
         ("features", index): slug for index, slug in enumerate(model.features)
     }
     named |= model.compared
     return [
         file.fault(
-            place, f"{slug} is a tag of each {subjects[slug].name}; a model reads customers'"
+            place,
+            f"{slug} is a tag of each {subjects[slug].name}; the model is of each {about.name}",
         )
         for place, slug in named.items()
-        if subjects.get(slug, CUSTOMER) is not CUSTOMER
+        if slug in subjects and subjects[slug] is not about
     ]
+
+
+def check_before_models(
+    files: Mapping[str, DefinitionFile],
+    tags: Mapping[str, AnyTag],
+    reads: Mapping[str, Sequence[str]],
+) -> list[Fault]:
+    """A statistic over machines or opportunities names none of their tags that a model gives.
+
+    Models answer after all statistics are made. `reads` are the tags that each reads, in order
+    of dependency.
+    """
+    scored: set[str] = set()
+    faults = []
+    for slug, read in reads.items():
+        late = sorted(scored & set(read))
+        if late and isinstance(tags[slug], StatisticTag):
+            said = f"{late[0]} is made from a model's output, which comes after all statistics"
+            faults.append(files[slug].fault((), f"{said}; name tags that are made without one"))
+        if late or isinstance(tags[slug], ModelTag):
+            scored.add(slug)
+    return faults

@@ -25,7 +25,7 @@ from tagline.settings import PROJECT, Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 LIVE = datetime(2017, 12, 1, tzinfo=UTC)
-PAST = [datetime(2017, 11, 20 + number, tzinfo=UTC) for number in range(5)]
+PAST = [datetime(2017, 11, 22 + number, tzinfo=UTC) for number in range(3)]
 ONE_DAY = timedelta(days=1)
 
 

@@ -38,7 +38,7 @@ from tagline.settings import Settings
 from tagline.versions import entry_columns, row_columns
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-KILLS = int(os.environ.get("TAGLINE_TEST_KILLS", "32"))
+KILLS = int(os.environ.get("TAGLINE_TEST_KILLS", "16"))
 IN_A_ROW = int(os.environ.get("TAGLINE_TEST_KILLS_IN_A_ROW", "4"))  # of one day's runs
 TURNS = (*STAGES[::2], *STAGES[1::2])
 SEED = int(os.environ.get("TAGLINE_TEST_SEED", str(random.SystemRandom().randrange(10**6))))

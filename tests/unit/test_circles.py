@@ -104,6 +104,17 @@ def test_circles_keep_their_ids_when_started_from_the_earlier_ones(fitted: Circl
     assert again.next_id_ == fitted.next_id_
 
 
+def test_circles_that_no_longer_fit_are_searched_anew(fitted: Circles) -> None:
+    rows, truth = planted(9)  # the same customers, in other groups
+    mixed = {f"c{n:04}": f"c{(n * 67) % 160:04}" for n in range(160)}
+    assert len(set(mixed.values())) == 160
+    rows["customer_id"] = rows["customer_id"].map(mixed)
+    model = small(min_overlap=0.5).fit(rows, previous=fitted)
+    back = {new: truth[old] for old, new in mixed.items()}
+    assert adjusted_rand_score(truth_of(model, back), model.labels_) >= 0.9
+    assert set(model.circles_).isdisjoint(fitted.circles_)
+
+
 def test_an_ended_circle_gives_its_id_to_no_other(fitted: Circles) -> None:
     rows, truth = planted(1)
     ended = next(iter(truth.values()))
@@ -230,14 +241,17 @@ def test_modularity_is_that_of_the_reference() -> None:
     labels = random.integers(0, 4, 30)
     edges = [(str(i), str(j), upper[i, j]) for i, j in zip(*np.nonzero(upper), strict=True)]
     named_labels = {str(n): int(labels[n]) for n in range(30)}
-    expected = reference_modularity(edges, named_labels)
-    assert modularity(sparse.csr_array(upper + upper.T), labels) == pytest.approx(expected)
+    graph = sparse.csr_array(upper + upper.T)
+    for resolution in (1.0, 0.5):
+        expected = reference_modularity(edges, named_labels, resolution=resolution)
+        assert modularity(graph, labels, resolution) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
         (pd.DataFrame({"customer_id": ["a"], "item": ["x"]}), "no column weight"),
+        (pd.DataFrame({"customer_id": [], "item": [], "weight": []}), "no two customers share"),
         (pd.DataFrame({"customer_id": ["a"], "item": [None], "weight": [1.0]}), "has no"),
         (pd.DataFrame({"customer_id": ["a"], "item": ["x"], "weight": [-1.0]}), "negative"),
         (pd.DataFrame({"customer_id": ["a"], "item": ["x"], "weight": [np.inf]}), "endless"),

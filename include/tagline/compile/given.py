@@ -25,7 +25,7 @@ def compile_given(
 
     `given` are relations with the columns to take of each, the key aside; the first holds the
     population, and a customer that another one lacks has nulls there. A model's output comes
-    from relation `scores_<model>` (customer_id and its outputs).
+    from relation `scores_<model>` (the key and its outputs).
     """
     first, *others = given
     key = subject.key

@@ -191,26 +191,30 @@ def compile_identity(
 
 
 def compile_finish(
-    catalog: Catalog, as_of: datetime, missing: Iterable[str], scored: Iterable[str]
+    catalog: Catalog,
+    as_of: datetime,
+    missing: Iterable[str],
+    scored: Iterable[str],
+    subject: Subject = CUSTOMER,
 ) -> Compiled:
-    """The final candidate: relation `candidate` plus what is made from models' outputs.
+    """A subject's final candidate: relation `candidate` plus what is made from models' outputs.
 
-    Reads one relation `scores_<model>` (customer_id and the model's outputs) for each of `scored`.
-    Tags in `missing` have no column.
+    Reads one relation `scores_<model>` (the key and the model's outputs) for each of `scored`,
+    which tell of the subject. Tags in `missing` have no column.
     """
-    moment = Moment(catalog, as_of)
+    moment, key = Moment(catalog, as_of), subject.key
     without = set(missing)
-    tags = [tag for slug, tag in catalog.tags_of(CUSTOMER).items() if slug not in without]
+    tags = [tag for slug, tag in catalog.tags_of(subject).items() if slug not in without]
     computed = [tag for tag in tags if not catalog.needs_model(tag.slug)]
     later = [tag for tag in tags if catalog.needs_model(tag.slug)]
     outputs = [tag for tag in later if isinstance(tag.definition, ModelTag)]
-    shown = ["c.customer_id"]
+    shown = [f"c.{key}"]
     shown += [f'c."{column}"' for tag in computed for column in tag.columns]
     for tag in outputs:
         definition = cast(ModelTag, tag.definition)
         shown.append(f'scores_{definition.model}."{definition.output}" AS "{tag.slug}"')
     joins = "".join(
-        f"\n  LEFT JOIN scores_{model} ON scores_{model}.customer_id = c.customer_id"
+        f"\n  LEFT JOIN scores_{model} ON scores_{model}.{key} = c.{key}"
         for model in sorted(scored)
     )
     columns = ",\n    ".join(shown)
@@ -218,7 +222,7 @@ def compile_finish(
     rest = [tag for tag in later if tag not in outputs]
     last = _levels(moment, ctes, rest, "wide_0")
     previous = previous_columns(catalog, rest)
-    return _assemble(moment, Rows(moment), ctes, last, tags, CUSTOMER, previous)
+    return _assemble(moment, Rows(moment), ctes, last, tags, subject, previous)
 
 
 def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
@@ -231,17 +235,25 @@ def compile_over(catalog: Catalog, as_of: datetime, tag: Tag) -> Compiled:
     return _assemble(moment, Rows(moment), ctes, last, [tag], tag.subject, previous)
 
 
-def compile_label(catalog: Catalog, query: LabelQuery, as_of: datetime) -> Compiled:
+def compile_label(
+    catalog: Catalog, query: LabelQuery, as_of: datetime, subject: Subject = CUSTOMER
+) -> Compiled:
     """A model's labels: what happened from as_of up to its horizon."""
     end = Moment(catalog, as_of).before(-query.horizon)
     file = catalog.label_sql(query.name)
-    return _compile_file(file, catalog, end, query.columns, as_of, horizon_end=end)
+    returned = {subject.key: DataType.TEXT, **query.columns}
+    return _compile_file(file, catalog, end, returned, as_of, horizon_end=end)
 
 
 def compile_input(
-    catalog: Catalog, name: str, returned: Mapping[str, DataType], as_of: datetime
+    catalog: Catalog,
+    name: str,
+    columns: Mapping[str, DataType],
+    as_of: datetime,
+    subject: Subject = CUSTOMER,
 ) -> Compiled:
-    """An input query of a model: customer_id and `returned`, from what was so before as_of."""
+    """An input query of a model: the key and `columns`, from what was so before as_of."""
+    returned = {subject.key: DataType.TEXT, **columns}
     return _compile_file(catalog.input_sql(name), catalog, as_of, returned, as_of)
 
 
@@ -262,11 +274,10 @@ def _compile_file(
         for name, at in (("as_of", as_of), *instants.items())
     }
     body = sql(file.bound(lambda table: f"{table}_rows", names))
-    columns = {"customer_id": DataType.TEXT, **returned}
-    shown = ", ".join(columns)
+    shown = ", ".join(returned)
     text = _with(rows.ctes(), f"SELECT {shown} FROM ({body}) AS answered")
     superseded = frozenset(table for table in rows.stored() if rows.reads_superseded(table))
-    return Compiled(text, rows.stored(), superseded, columns)
+    return Compiled(text, rows.stored(), superseded, returned)
 
 
 def _levels(

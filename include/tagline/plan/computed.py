@@ -220,7 +220,7 @@ class _Computation:
             except ModelRefused as error:
                 unavailable |= without(catalog, model, str(error))
                 continue
-            columns = {"customer_id": DataType.TEXT, **catalog.models[model].outputs}
+            columns = {self.key: DataType.TEXT, **catalog.models[model].outputs}
             scores[f"scores_{model}"] = Relation((path,), columns)
         own = {name: kind for name, kind in candidate.columns.items() if name != self.key}
         tags = [tag for tag in later if tag.slug not in unavailable]

@@ -136,6 +136,9 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "min_gain_over_rule": "The least gain over the plain rule, at the interval's lower end.",
         "max_calibration_error": "The greatest calibration error.",
         "max_single_feature_auc": "Above this area, a single feature gives the label away.",
+        "max_feature_psi": "The greatest PSI of a feature between training rows and holdout.",
+        "max_slice_gap": "How far the area may surely lie below that of all, for one slice.",
+        "min_slice_rows": "Customers below which a slice is not judged.",
         "min_positives": "The least number of customers with the label.",
     },
     "InterestsModel": {
@@ -170,6 +173,10 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "min_answered": "The least share of customers to whom it gives an answer.",
         "max_overconfidence": "How far its confidence may lie above its accuracy.",
         "min_known": "The least number of customers who told the attribute.",
+    },
+    "DriftLimits": {
+        "warn": "The PSI of an input above which the gate warns of the model's tags.",
+        "withhold": "The PSI of an input above which the gate withholds them.",
     },
     "CirclesModel": {
         "input": "What links customers: sql/inputs/<input>.sql, with customer_id, item and weight.",
@@ -242,7 +249,9 @@ _OF_MODELS: dict[str, str] = {
     "horizon": "How far after the instant the label looks.",
     "features": "The tags that it predicts from.",
     "rule": "The plain rule that it must beat.",
-    "candidates": "The learners that are tried.",
+    "candidates": "The learners that are tried; a logistic regression always is.",
+    "slices": "Text or boolean tags, for each value of which the model must not be much worse.",
+    "drift": "How far its inputs may lie from its training when it scores.",
     "panels": "The past instants that training looks at.",
     "gate": "What it must reach on the holdout to be promoted.",
 }

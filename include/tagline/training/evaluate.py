@@ -24,7 +24,7 @@ Metric = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class Interval:
-    """A measured value and its 95 % bootstrap interval."""
+    """A measured value and its bootstrap interval, of 95 % where nothing else is said."""
 
     value: float
     low: float
@@ -79,6 +79,7 @@ def bootstrap(
     differences: Mapping[str, tuple[str, str]],
     rows: int,
     resamples: int | None = None,
+    confidence: float = 0.95,
 ) -> dict[str, Interval]:
     """Each metric and each difference of two, with its percentile interval.
 
@@ -96,11 +97,12 @@ def bootstrap(
     for name, (left, right) in differences.items():
         point[name] = point[left] - point[right]
         sample[name] = sample[left] - sample[right]
-    return {name: _interval(point[name], values) for name, values in sample.items()}
+    return {name: _interval(point[name], values, confidence) for name, values in sample.items()}
 
 
-def _interval(value: float, sample: Array) -> Interval:
-    low, high = np.nanpercentile(sample, [2.5, 97.5])
+def _interval(value: float, sample: Array, confidence: float) -> Interval:
+    outside = 50 * (1 - confidence)
+    low, high = np.nanpercentile(sample, [outside, 100 - outside])
     return Interval(value, float(low), float(high))
 
 

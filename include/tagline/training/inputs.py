@@ -19,7 +19,8 @@ from tagline.engines import Engine, Relation
 from tagline.errors import ModelRefused
 from tagline.expressions import parse_condition
 from tagline.meaning import digest
-from tagline.training.panels import CATEGORIES, NUMBERS, Panel, typed_frame
+from tagline.subjects import CUSTOMER, SUBJECTS
+from tagline.training.panels import CATEGORIES, NUMBERS, Panel, part_of, typed_frame
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -60,21 +61,17 @@ def load_panel(
     """
     customers, rows, outcomes = load_rows(deployment, definition, compared, instant)
     known = outcomes["label"].notna().to_numpy()
-    return Panel(
-        instant,
-        customers[known],
-        rows[known].reset_index(drop=True),
-        outcomes["label"][known].to_numpy(dtype=float),
-    )
+    label = outcomes["label"].astype(float).to_numpy()
+    return part_of(Panel(instant, customers, rows, label), known)
 
 
 def load_rows(
     deployment: Deployment, definition: AnyModel, compared: Iterable[str], instant: datetime
 ) -> tuple[np.ndarray[Any, np.dtype[Any]], pd.DataFrame, pd.DataFrame]:
-    """The population at one past instant, ordered by customer: ids, tags, and how it went.
+    """The population at one past instant, ordered by its key: keys, tags, and how it went.
 
     The tags are the features and the compared ones; the outcomes are the label query's columns,
-    of the customers that it names.
+    of those that it names.
     """
     query = definition.label_query
     assert query is not None
@@ -87,38 +84,41 @@ def load_rows(
         types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
     kept = tuple(dict.fromkeys((*definition.features, *compared)))
     table = feature_table(deployment, instant, tuple(types))
-    labels = label_table(deployment, query, instant).to_pandas()
+    subject = SUBJECTS[definition.subject]
+    key = subject.key
+    labels = label_table(deployment, query, instant, subject).to_pandas()
     with tempfile.TemporaryDirectory(prefix="tagline-panel-") as folder:
         path = str(Path(folder) / "features.parquet")
         pq.write_table(table, path)
-        rows = population(deployment.engine, path, types, definition.population, kept)
+        rows = population(deployment.engine, path, types, definition.population, kept, key)
     frame = typed_frame(rows, {slug: types[slug] for slug in kept})
-    frame.insert(0, "customer_id", rows.column("customer_id").to_pandas().astype(object))
-    labels["customer_id"] = labels["customer_id"].astype(object)
+    frame.insert(0, key, rows.column(key).to_pandas().astype(object))
+    labels[key] = labels[key].astype(object)
     outcomes = {column: f"outcome {column}" for column in query.columns}  # no tag has a space
     labels = labels.rename(columns=outcomes)
-    frame = frame.merge(labels, on="customer_id", validate="one_to_one")
-    frame = frame.sort_values("customer_id", ignore_index=True)
+    frame = frame.merge(labels, on=key, validate="one_to_one")
+    frame = frame.sort_values(key, ignore_index=True)
     told = frame[list(outcomes.values())].set_axis(list(outcomes), axis="columns")
-    return frame["customer_id"].to_numpy(), frame[list(kept)], told
+    return frame[key].to_numpy(), frame[list(kept)], told
 
 
 def population_rows(asked: Scoring, more: Iterable[str] = ()) -> Iterator[pd.DataFrame]:
-    """customer_id, features and `more` tags of the population of a candidate, in batches."""
+    """The key, features and `more` tags of the population of a candidate, in batches."""
     definition = asked.definition
+    key = SUBJECTS[definition.subject].key
     types = tags_read(asked.deployment.catalog, definition)
     for slug in more:
         types.setdefault(slug, asked.deployment.catalog.tags[slug].definition.type)
     kept = tuple(dict.fromkeys((*definition.features, *more)))
     path = str(asked.folder / "population.parquet")
     _write_population(
-        asked.deployment.engine, asked.candidate, types, definition.population, kept, path
+        asked.deployment.engine, asked.candidate, types, definition.population, kept, key, path
     )
     with pq.ParquetFile(path) as people:
         for batch in people.iter_batches(batch_size=BATCH):
             part = pa.Table.from_batches([batch])
             frame = typed_frame(part, {slug: types[slug] for slug in kept})
-            frame.insert(0, "customer_id", part.column("customer_id").to_pylist())
+            frame.insert(0, key, part.column(key).to_pylist())
             yield frame
 
 
@@ -132,10 +132,15 @@ def read_versions(catalog: Catalog, definition: AnyModel) -> dict[str, str]:
 
 
 def population(
-    engine: Engine, path: str, types: Mapping[str, DataType], condition: str, columns: Iterable[str]
+    engine: Engine,
+    path: str,
+    types: Mapping[str, DataType],
+    condition: str,
+    columns: Iterable[str],
+    key: str = CUSTOMER.key,
 ) -> pa.Table:
-    """customer_id and `columns` of the rows of a wide Parquet file that fulfil the condition."""
-    sql, relations = _population_query(path, types, condition, columns)
+    """The key and `columns` of the rows of a wide Parquet file that fulfil the condition."""
+    sql, relations = _population_query(path, types, condition, columns, key)
     return engine.fetch(sql, relations)
 
 
@@ -145,17 +150,18 @@ def _write_population(
     types: Mapping[str, DataType],
     condition: str,
     columns: Iterable[str],
+    key: str,
     target: str,
 ) -> int:
     """Write what `population` returns as a Parquet file, however long it is; the rows."""
-    sql, relations = _population_query(path, types, condition, columns)
+    sql, relations = _population_query(path, types, condition, columns, key)
     return engine.write(sql, relations, target)
 
 
 def _population_query(
-    path: str, types: Mapping[str, DataType], condition: str, columns: Iterable[str]
+    path: str, types: Mapping[str, DataType], condition: str, columns: Iterable[str], key: str
 ) -> tuple[str, dict[str, Relation]]:
     where = parse_condition(condition, types).sql(dialect="duckdb")
-    selected = ", ".join(f'"{column}"' for column in ("customer_id", *dict.fromkeys(columns)))
-    relation = Relation((path,), {"customer_id": DataType.TEXT, **types})
+    selected = ", ".join(f'"{column}"' for column in (key, *dict.fromkeys(columns)))
+    relation = Relation((path,), {key: DataType.TEXT, **types})
     return f"SELECT {selected} FROM wide WHERE {where}", {"wide": relation}

@@ -22,7 +22,7 @@ from tagline.compute import changed_tables, column_types, released_before, super
 from tagline.definitions.types import DataType
 from tagline.engines import Relation, identifier
 from tagline.scratch import scratch_folder
-from tagline.subjects import subject_of_table
+from tagline.subjects import CUSTOMER, subject_of_table
 from tagline.training.panels import NUMBERS, Panel, typed_frame
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def looking_ahead(
     """Reasons that name each feature of the panel that reads what lies at or after its instant."""
     table = features_until(deployment, panel.as_of, tuple(features))
     frame = typed_frame(table, features)
-    frame.index = pd.Index(table.column("customer_id").to_pylist(), dtype=object)
+    frame.index = pd.Index(table.column(0).to_pylist(), dtype=object)
     known = np.isin(panel.customers, frame.index.to_numpy())
     told = []
     if not known.all():
@@ -61,7 +61,7 @@ def looking_ahead(
 
 
 def features_until(deployment: Deployment, as_of: datetime, slugs: Sequence[str]) -> pa.Table:
-    """customer_id and tags as of an instant, from tables that hold nothing at or after it.
+    """The key and tags, of one subject, as of an instant, from tables with nothing at or after it.
 
     Derived tables are made anew. What a tag reads of an earlier release is read as it is.
     """
@@ -74,7 +74,8 @@ def features_until(deployment: Deployment, as_of: datetime, slugs: Sequence[str]
         for name in compiled.superseded:
             found[f"{name}__superseded"] = _cut_superseded(deployment, name, as_of, folder)
         table = deployment.engine.fetch(compiled.sql, found)
-    return table.select(["customer_id", *slugs])
+    subject = deployment.catalog.tag(slugs[0]).subject if slugs else CUSTOMER
+    return table.select([subject.key, *slugs])
 
 
 def _cut(

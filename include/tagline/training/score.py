@@ -19,6 +19,8 @@ from tagline.errors import ModelRefused
 from tagline.registry.schema import ModelVersion
 from tagline.scratch import scratch_folder
 from tagline.storage import appearing_whole
+from tagline.subject_candidates import candidates
+from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -37,7 +39,7 @@ _ARROW = {
 
 @dataclass(frozen=True)
 class Scored:
-    """How many customers a model scored, and how far its inputs lay from its training.
+    """How many a model scored, and how far its inputs lay from its training.
 
     `drift` is the PSI of each feature, of a model that knows where its training rows lay.
     """
@@ -55,7 +57,7 @@ class ScoreReport:
     models: Mapping[str, Mapping[str, Any]]  # version, mlflow_version, label_end_at, drift, …
     unavailable: Mapping[str, str]  # slug -> reason
     seconds: float
-    subjects: Mapping[str, Mapping[str, Any]]  # the others' candidates, as compute made them
+    subjects: Mapping[str, Mapping[str, Any]]  # path and rows of the others' candidates
 
     def as_json(self) -> dict[str, Any]:
         """The stage's output as later stages read it."""
@@ -75,11 +77,14 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
     scores: dict[str, str] = {}
     models: dict[str, dict[str, Any]] = {}
     unavailable: dict[str, str] = {}
-    for model in catalog.models:
+    made = candidates(candidate)
+    for model, definition in catalog.models.items():
         try:
             version = serving_version(deployment, model, as_of)
             target = candidate_file(deployment, run_id, f"scores-{model}")
-            scored = score_model(deployment, model, version, as_of, candidate["path"], target)
+            scored = score_model(
+                deployment, model, version, as_of, made[SUBJECTS[definition.subject]], target
+            )
         except ModelRefused as error:
             log.info("model %s does not score as of %s: %s", model, as_of.isoformat(), error)
             unavailable |= without(catalog, model, str(error))
@@ -94,18 +99,38 @@ def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) ->
             "scored": scored.rows,
             "drift": scored.drift,
         }
-    path = candidate_file(deployment, run_id, "scored")
-    rows = finish_candidate(deployment, as_of, candidate["path"], scores, unavailable, path)
+    finished = {
+        subject.name: _finished(deployment, run_id, as_of, subject, path, scores, unavailable)
+        for subject, path in made.items()
+        if subject is CUSTOMER or any(map(catalog.needs_model, catalog.tags_of(subject)))
+    }
     report = ScoreReport(
-        path=path,
-        rows=rows,
+        **finished.pop(CUSTOMER.name),
         models=models,
         unavailable={**candidate["unavailable"], **unavailable},
         seconds=round(time.perf_counter() - started, 3),
-        subjects=candidate.get("subjects", {}),
+        subjects={**candidate.get("subjects", {}), **finished},
     )
     deployment.registry.save_stage(run_id, "score", report.as_json(), report.seconds)
     return report
+
+
+def _finished(
+    deployment: Deployment,
+    run_id: str,
+    as_of: datetime,
+    subject: Subject,
+    candidate: str,
+    scores: Mapping[str, str],
+    unavailable: Mapping[str, str],
+) -> dict[str, Any]:
+    """Write the finished candidate of a subject; its path and rows."""
+    models = deployment.catalog.models
+    own = {model: path for model, path in scores.items() if models[model].subject == subject.name}
+    name = "scored" if subject is CUSTOMER else f"scored-{subject.table}"
+    path = candidate_file(deployment, run_id, name)
+    rows = finish_candidate(deployment, as_of, candidate, own, unavailable, path, subject)
+    return {"path": path, "rows": rows}
 
 
 def without(catalog: Catalog, model: str, reason: str) -> dict[str, str]:
@@ -154,7 +179,7 @@ def score_model(
     candidate: str,
     target: str,
 ) -> Scored:
-    """Write customer_id and the model's outputs for its population."""
+    """Write the key of its subject and the model's outputs for its population."""
     from tagline.training.drift import Watch
     from tagline.training.kinds import Scoring, kind_of
     from tagline.training.tracking import load_pipeline
@@ -164,10 +189,10 @@ def score_model(
     assert version.model_uri is not None
     fitted = load_pipeline(deployment.settings, version.model_uri)
     outputs = [(name, _ARROW[type_]) for name, type_ in definition.outputs.items()]
-    schema = pa.schema([("customer_id", pa.string()), *outputs])
+    schema = pa.schema([(SUBJECTS[definition.subject].key, pa.string()), *outputs])
     scratch = str(deployment.settings.home_path / "scratch")
     count = 0
-    watch = Watch(getattr(fitted, "bins_", {}))
+    watch = Watch(getattr(fitted, "training_bins_", {}))
     with (
         scratch_folder(deployment.settings, f"score-{model}") as folder,
         appearing_whole(target, scratch) as unfinished,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field
 
@@ -39,7 +40,7 @@ class LabelQuery:
 
     name: str
     horizon: timedelta
-    columns: Mapping[str, DataType]  # what it returns beside customer_id
+    columns: Mapping[str, DataType]  # what it returns beside the subject's key
 
 
 class ModelHead(Definition):
@@ -52,12 +53,13 @@ class ModelHead(Definition):
     name: Names
     description: Sentence
     owner: Slug
+    subject: Literal["customer", "machine", "opportunity"] = "customer"  # what it tells of
     population: str  # an audience expression at the instant of training or scoring
     features: tuple[Slug, ...] = ()
 
     @property
     def outputs(self) -> Mapping[str, DataType]:
-        """What the model says of each customer that it scores: column and type."""
+        """What the model says of each one that it scores: column and type."""
         raise NotImplementedError
 
     @property
@@ -77,5 +79,5 @@ class ModelHead(Definition):
 
     @property
     def input_columns(self) -> Mapping[str, Mapping[str, DataType]]:
-        """The queries sql/inputs/<name>.sql and what each returns beside customer_id."""
+        """The queries sql/inputs/<name>.sql and what each returns beside the key."""
         return {}

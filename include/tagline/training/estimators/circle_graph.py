@@ -101,10 +101,10 @@ def neighbour_graph(matrix: sparse.csr_array, key: Keys, neighbours: int) -> spa
     return sparse.csr_array(directed.maximum(directed.T))
 
 
-def modularity(graph: sparse.csr_array, labels: Integers) -> float:
+def modularity(graph: sparse.csr_array, labels: Integers, resolution: float = 1.0) -> float:
     """Newman's modularity of a partition: the share of weight inside, less what chance gives.
 
-    `labels` has a number from 0 on for each row.
+    `labels` has a number from 0 on for each row; chance is weighted by the resolution.
     """
     total = float(graph.sum())
     if total == 0:
@@ -113,7 +113,7 @@ def modularity(graph: sparse.csr_array, labels: Integers) -> float:
     row, column = edges.coords
     inside = float(edges.data[labels[row] == labels[column]].sum())
     degrees = np.bincount(labels, weights=graph.sum(axis=1))
-    return inside / total - float(((degrees / total) ** 2).sum())
+    return inside / total - resolution * float(((degrees / total) ** 2).sum())
 
 
 def _nearest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -26,6 +27,17 @@ from tagline.training.estimators.circle_graph import (
 )
 
 NONE = 0  # the id of no circle
+
+
+@dataclass(frozen=True)
+class Links:
+    """Customers (sorted), their profiles over items, and the graph of who is like whom."""
+
+    customers: Texts
+    items: Texts
+    rarity: Floats
+    matrix: sparse.csr_array  # customers × items
+    graph: sparse.csr_array  # customers × customers
 
 
 class Circles(ClusterMixin, BaseEstimator):
@@ -83,25 +95,37 @@ class Circles(ClusterMixin, BaseEstimator):
 
         Ids below `first_id`, and all that `previous` knows of, are given to no new circle.
         """
+        return self.fit_links(self.link(rows), previous=previous, first_id=first_id)
+
+    def link(self, rows: pd.DataFrame) -> Links:
+        """The graph of the customers in the rows; it does not depend on the seed."""
         rows = checked(rows)
         everyone = np.unique(rows["customer_id"].to_numpy(dtype=str))
-        self.customers_: Texts = sampled(everyone, self.max_customers)
-        self.items_, self.rarity_ = self._items(rows)
-        matrix = profiles(rows, self.customers_, self.items_, self.rarity_)
-        graph = neighbour_graph(matrix, keys(self.customers_), self.neighbours)
+        customers = sampled(everyone, self.max_customers)
+        items, rarity = self._items(rows, customers)
+        matrix = profiles(rows, customers, items, rarity)
+        graph = neighbour_graph(matrix, keys(customers), self.neighbours)
         if graph.nnz == 0:
             raise ModelRefused(
                 "no two customers share an item, so there are no circles; choose coarser items"
             )
+        return Links(customers, items, rarity, matrix, graph)
+
+    def fit_links(
+        self, links: Links, *, previous: Circles | None = None, first_id: int = 1
+    ) -> Self:
+        """What `fit` does, with the graph of its rows, for several fits of the same rows."""
+        self.customers_, self.items_, self.rarity_ = links.customers, links.items, links.rarity
+        graph = links.graph
         earlier = None if previous is None else previous.labels_of(self.customers_)
         found = self._communities(graph, None)
-        self.modularity_ = modularity(graph, found)
         self.renewed_ = earlier is not None
         if earlier is not None:
             lasting = self._communities(graph, earlier)
-            quality = modularity(graph, lasting)
-            if self.modularity_ - quality <= self.min_gain:
-                found, self.modularity_, self.renewed_ = lasting, quality, False
+            fresh, kept_on = (modularity(graph, each, self.resolution) for each in (found, lasting))
+            if fresh - kept_on <= self.min_gain:
+                found, self.renewed_ = lasting, False
+        self.modularity_ = modularity(graph, found)
         linked = np.diff(graph.indptr) > 0
         sizes = np.bincount(found)
         kept = linked & (sizes[found] >= self.min_size)
@@ -112,7 +136,7 @@ class Circles(ClusterMixin, BaseEstimator):
         )
         self.circles_, self.sizes_ = _counted(self.labels_)
         self.centres_: Floats = unit_rows(
-            _indicator(self.labels_, self.circles_) @ matrix
+            _indicator(self.labels_, self.circles_) @ links.matrix
         ).toarray()
         self.names_: Texts = np.array(
             [(f"Circle {number}", f"圈子{number}") for number in self.circles_.tolist()], dtype=str
@@ -156,11 +180,11 @@ class Circles(ClusterMixin, BaseEstimator):
         at = np.minimum(np.searchsorted(self.customers_, customers), len(self.customers_) - 1)
         return np.where(self.customers_[at] == customers, self.labels_[at], NONE)
 
-    def _items(self, rows: pd.DataFrame) -> tuple[Texts, Floats]:
-        """The items that can link customers, sorted, and how rare each is."""
-        inside = rows[np.isin(rows["customer_id"].to_numpy(dtype=str), self.customers_)]
+    def _items(self, rows: pd.DataFrame, customers: Texts) -> tuple[Texts, Floats]:
+        """The items that can link the customers, sorted, and how rare each is."""
+        inside = rows[np.isin(rows["customer_id"].to_numpy(dtype=str), customers)]
         items, holders = np.unique(inside["item"].to_numpy(dtype=str), return_counts=True)
-        count = len(self.customers_)
+        count = len(customers)
         kept = (holders >= 2) & (holders <= self.max_item_share * count)
         rarity: Floats = np.log((1 + count) / (1 + holders[kept])) + 1
         return items[kept], rarity

@@ -94,13 +94,13 @@ class Kind(Protocol):
         """Learn from what was known as of the instant, and judge it on the newest holdout."""
 
     def rows(self, asked: Scoring) -> Iterator[pd.DataFrame]:
-        """What the model reads, in parts that fit into memory: customer_id and its inputs.
+        """What the model reads, in parts that fit into memory: the subject's key and inputs.
 
-        All rows of a customer are in the same part.
+        The key (customer_id, of customers) comes first; all rows of one key are in the same part.
         """
 
     def answers(self, definition: Any, model: Any, rows: pd.DataFrame) -> pd.DataFrame:
-        """customer_id and the definition's outputs, a row per customer of the part."""
+        """The key and the definition's outputs, a row per key of the part."""
 
 
 def kind_of(definition: AnyModel) -> Kind:

@@ -105,14 +105,15 @@ def _judged(
     weekly: list[Circles] = []
     for at, rows in panels.items():
         try:
-            found = _unfitted(definition, 0).fit(
-                rows, previous=weekly[-1] if weekly else earlier, first_id=first_id
-            )
+            links = _unfitted(definition, 0).link(rows)
         except ModelRefused as error:
             return None, Verdict((f"as of {at}: {error}",)), {}
-        weekly.append(found)
+        weekly.append(
+            _unfitted(definition, 0).fit_links(
+                links, previous=weekly[-1] if weekly else earlier, first_id=first_id
+            )
+        )
     newest = weekly[-1]
-    latest = panels[asked.as_of.isoformat()]
     counts = {
         "circles": {
             "count": len(newest.circles_),
@@ -126,7 +127,7 @@ def _judged(
     reasons = shape_reasons(definition.gate, newest)
     if len(newest.circles_) < 2:
         return Candidate("leiden", newest), Verdict(reasons), counts
-    fresh = [_unfitted(definition, seed).fit(latest) for seed in range(definition.seeds)]
+    fresh = [_unfitted(definition, seed).fit_links(links) for seed in range(definition.seeds)]
     slugs = (*definition.named_by, *definition.judged_by)
     tags = load_tags(asked.deployment, definition, slugs, asked.as_of).loc[newest.customers_]
     known = {slug: asked.deployment.catalog.tags[slug].definition.name for slug in slugs}

@@ -1,0 +1,173 @@
+"""Judges models of uplift: is it worth choosing whom to treat?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from tagline.definitions.models.campaign_uplift import UpliftGate
+from tagline.definitions.types import DataType
+from tagline.training.estimators.uplift import UpliftModel
+from tagline.training.evaluate import Interval, bootstrap
+from tagline.training.forward import DIVISIONS, Judged, Rows, forward, mean_of, of_rows
+from tagline.training.panels import NUMBERS, Array
+from tagline.training.targeting import (
+    Curve,
+    curve,
+    mean_curve,
+    mean_uplift,
+    qini_area,
+    uplift_by_decile,
+)
+from tagline.training.trials import Trial, differences, not_comparable, treatment_auc
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a trial shows of one candidate, on customers that its models had not seen."""
+
+    approach: str
+    metrics: Mapping[str, Interval]
+    reasons: tuple[str, ...]
+    curve: Curve
+    deciles: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Uplift:
+    """A judged trial: the best candidate first; none where the trial could not carry a model.
+
+    `metrics` are the best candidate's, or what was measured before any was fitted.
+    """
+
+    reasons: tuple[str, ...]
+    metrics: Mapping[str, Interval] = field(default_factory=dict)
+    candidates: tuple[Judgement, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the best candidate may serve."""
+        return bool(self.candidates) and not self.reasons
+
+
+def assess_uplift(
+    gate: UpliftGate, approaches: Sequence[str], features: Mapping[str, DataType], trial: Trial
+) -> Uplift:
+    """Judge each approach by models that had not seen the customers (see `forward`).
+
+    The intervals are widened for the number of approaches (Bonferroni), since the best of several
+    looks better than it is. Where the arms are too small or not comparable, nothing is judged.
+    """
+    lacking = enough(gate, trial)
+    if lacking:
+        return Uplift(lacking)
+    kinds = kinds_of(features)
+    propensity = treatment_auc(trial, kinds)
+    unlike = not_comparable(propensity, differences(trial, kinds), gate.max_treatment_auc)
+    if unlike:
+        return Uplift(unlike, propensity)
+    judged = {approach: _judged(approach, trial, kinds) for approach in approaches}
+    confidence = 1 - 0.05 / len(approaches)
+    measured = _measured(trial, judged, confidence)
+    candidates = []
+    for approach, divisions in judged.items():
+        metrics = {"qini_area": measured[approach], "mean_uplift": measured["mean_uplift"]}
+        candidates.append(
+            Judgement(
+                approach,
+                {**metrics, **propensity},
+                judge_uplift(gate, metrics, len(approaches)),
+                mean_curve([curve(*_scored(trial, one)) for one in divisions]),
+                _mean_deciles(trial, divisions),
+            )
+        )
+    candidates.sort(key=lambda one: -one.metrics["qini_area"].value)
+    best = candidates[0]
+    return Uplift(best.reasons, best.metrics, tuple(candidates))
+
+
+def fit_uplift(approach: str, kinds: Mapping[str, str], trial: Trial) -> UpliftModel:
+    """The model of one approach, learnt from the whole trial."""
+    return UpliftModel(kinds, approach).fit(trial.rows, trial.treated, trial.outcome)
+
+
+def kinds_of(features: Mapping[str, DataType]) -> dict[str, str]:
+    """Whether an estimator reads each feature as a number or as a category."""
+    return {slug: "number" if kind in NUMBERS else "category" for slug, kind in features.items()}
+
+
+def enough(gate: UpliftGate, trial: Trial) -> tuple[str, ...]:
+    """Reasons why the arms are too small to be compared."""
+    reasons = []
+    for name, arm in (("treated", 1), ("untreated", 0)):
+        outcome = trial.outcome[trial.treated == arm]
+        responses = int(outcome.sum())
+        for count, said in ((responses, "responses"), (len(outcome) - responses, "others")):
+            if count < gate.min_responses:
+                reasons.append(
+                    f"the {name} arm holds {count} {said} among {len(outcome)} customers, "
+                    f"fewer than min_responses {gate.min_responses}"
+                )
+    return tuple(reasons)
+
+
+def judge_uplift(
+    gate: UpliftGate, metrics: Mapping[str, Interval], approaches: int = 1
+) -> tuple[str, ...]:
+    """Reasons why choosing by the model is not surely better than choosing at random."""
+    area, effect = metrics["qini_area"], metrics["mean_uplift"]
+    if area.low > gate.min_qini_area:
+        return ()
+    widened = f", the interval widened for {approaches} candidates" if approaches > 1 else ""
+    if effect.low > 0:
+        whole = "the treatment itself works"
+    elif effect.high < 0:
+        whole = "the treatment itself does harm"
+    else:
+        whole = "nor does the treatment itself surely change anything"
+    return (
+        f"no targeting gain: choosing whom to treat by this model is not surely better than "
+        f"choosing at random: Qini area {_digits(area)}{widened}, its lower end not above "
+        f"min_qini_area {gate.min_qini_area:g}; {whole}: mean uplift {_digits(effect)}",
+    )
+
+
+def _judged(approach: str, trial: Trial, kinds: Mapping[str, str]) -> tuple[Judged, ...]:
+    def score(learnt: Rows, asked: Rows) -> Array:
+        model = fit_uplift(approach, kinds, trial.part(learnt))
+        return model.predict_uplift(trial.rows.iloc[asked])
+
+    return tuple(forward(trial.customers, score, division) for division in range(DIVISIONS))
+
+
+def _scored(trial: Trial, judged: Judged) -> tuple[Array, Array, Array]:
+    return trial.treated[judged.rows], trial.outcome[judged.rows], judged.ranks
+
+
+def _measured(
+    trial: Trial, judged: Mapping[str, tuple[Judged, ...]], confidence: float
+) -> dict[str, Interval]:
+    """The Qini area of each approach, and the mean uplift, all on the same resamples."""
+    metrics = {"mean_uplift": mean_uplift(trial.treated, trial.outcome)}
+    for approach, divisions in judged.items():
+        for number, one in enumerate(divisions):
+            area = qini_area(*_scored(trial, one))
+            metrics[f"{approach} {number}"] = of_rows(one.rows, area)
+    found = bootstrap(metrics, {}, len(trial.treated), confidence=confidence)
+    areas = {
+        approach: mean_of([found[f"{approach} {number}"] for number in range(len(divisions))])
+        for approach, divisions in judged.items()
+    }
+    return {"mean_uplift": found["mean_uplift"], **areas}
+
+
+def _mean_deciles(trial: Trial, divisions: Sequence[Judged]) -> pd.DataFrame:
+    found = [uplift_by_decile(*_scored(trial, one), one.scores) for one in divisions]
+    return pd.concat(found).groupby("decile", as_index=False).mean()
+
+
+def _digits(interval: Interval) -> str:
+    """With four decimals, since areas are small."""
+    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"

@@ -1,0 +1,256 @@
+"""Uplift: the estimator, the Qini curve, and verdicts on trials made up from known effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tagline.definitions.models.campaign_uplift import UpliftGate
+from tagline.definitions.types import DataType
+from tagline.errors import ModelRefused
+from tagline.training.estimators.uplift import APPROACHES, UpliftModel
+from tagline.training.evaluate import Interval, bootstrap
+from tagline.training.forward import Rows, forward, mean_of, parts
+from tagline.training.panels import Array
+from tagline.training.targeting import curve, mean_uplift, qini_area, uplift_by_decile
+from tagline.training.trials import Trial
+from tagline.training.uplift import Uplift, assess_uplift, fit_uplift
+
+FEATURES = {"age": DataType.NUMBER, "visits": DataType.INTEGER, "region": DataType.TEXT}
+KINDS = {"age": "number", "visits": "number", "region": "category"}
+
+
+def trial(seed: int, rows: int = 3000, moved: float = 0.3, chosen: float = 0.0) -> Trial:
+    """Customers of whom the treatment moves those of region south, by `moved`, and nobody else.
+
+    `chosen` is by how much the log odds of being treated rise with age: 0 is a random trial.
+    """
+    random = np.random.default_rng(seed)
+    age = random.normal(0, 1, rows)
+    visits = random.poisson(3, rows).astype(float)
+    region = random.choice(["north", "south"], rows)
+    treated = (random.random(rows) < 1 / (1 + np.exp(-chosen * age))).astype(float)
+    rate = 0.15 + 0.03 * visits + treated * moved * (region == "south")
+    frame = pd.DataFrame({"age": age, "visits": visits, "region": region.astype(object)})
+    names = np.array([f"c{number:05d}" for number in range(rows)], dtype=object)
+    return Trial(names, frame, treated, (random.random(rows) < rate).astype(float))
+
+
+def south(one: Trial) -> Array:
+    """1 for those whom the treatment moves."""
+    return np.asarray(one.rows["region"] == "south", dtype=float)
+
+
+def assessed(one: Trial, *approaches: str, **gate: Any) -> Uplift:
+    return assess_uplift(UpliftGate(**gate), approaches or ("transformed_outcome",), FEATURES, one)
+
+
+def plain_area(treated: Array, outcome: Array, score: Array) -> float:
+    """The Qini area once more, one customer after the other; scores must differ."""
+    gains, shares = [0.0], [0.0]
+    with_, without, of_treated, of_others = 0.0, 0.0, 0, 0
+    for row in np.argsort(-score):
+        if treated[row]:
+            of_treated, with_ = of_treated + 1, with_ + outcome[row]
+        else:
+            of_others, without = of_others + 1, without + outcome[row]
+        gains.append((with_ - without * of_treated / max(of_others, 1)) / treated.sum())
+        shares.append((of_treated + of_others) / len(score))
+    return float(np.trapezoid(gains, shares)) - gains[-1] / 2
+
+
+def test_the_qini_curve_of_four_customers_is_counted_by_hand() -> None:
+    treated, outcome = np.array([1.0, 0, 1, 0]), np.array([1.0, 0, 0, 1])
+    found = curve(treated, outcome, np.array([4.0, 3, 2, 1]))
+    assert found.share.tolist() == [0, 0.25, 0.5, 0.75, 1]
+    assert found.gain.tolist() == [0, 0.5, 0.5, 0.5, 0]
+    assert found.area == pytest.approx(0.375)
+
+
+def test_the_qini_area_equals_a_count_customer_by_customer() -> None:
+    one = trial(1, rows=700)
+    score = np.random.default_rng(2).random(700)
+    area = qini_area(one.treated, one.outcome, score)
+    wanted = plain_area(one.treated, one.outcome, score)
+    assert area(np.ones((1, 700)))[0] == pytest.approx(wanted, abs=1e-12)
+    weights = np.random.default_rng(3).integers(0, 3, (2, 700)).astype(float)
+    for row, got in zip(weights, area(weights), strict=True):
+        drawn = np.repeat(np.arange(700), row.astype(int))
+        apart = score[drawn] + np.random.default_rng(4).random(len(drawn)) * 1e-9
+        again = plain_area(one.treated[drawn], one.outcome[drawn], apart)
+        assert got == pytest.approx(again, abs=2e-3)  # a customer drawn twice is one step
+
+
+def test_a_curve_of_many_customers_is_drawn_in_steps_that_hardly_move_its_area() -> None:
+    one = trial(5, rows=20_000)
+    score = np.random.default_rng(6).random(20_000) + south(one)
+    found = curve(one.treated, one.outcome, score)
+    assert len(found.share) == 1001
+    assert found.area == pytest.approx(plain_area(one.treated, one.outcome, score), abs=2e-5)
+
+
+def test_a_score_without_order_has_no_area_and_a_reversed_one_a_negative() -> None:
+    one = trial(7)
+    moved = south(one)
+    assert curve(one.treated, one.outcome, np.zeros(3000)).area == 0
+    assert curve(one.treated, one.outcome, moved).area > 0.02
+    assert curve(one.treated, one.outcome, -moved).area < -0.02
+
+
+def test_the_tenths_show_what_was_predicted_and_what_came() -> None:
+    one = trial(8, rows=10_000)
+    predicted: Array = 0.3 * south(one)
+    tenths = uplift_by_decile(one.treated, one.outcome, predicted, predicted)
+    assert tenths["customers"].tolist() == [1000] * 10
+    assert tenths["predicted"].iloc[0] == pytest.approx(0.3)
+    assert (
+        (tenths["low"] < tenths["predicted"]) & (tenths["predicted"] < tenths["high"])
+    ).sum() > 7
+    effect = mean_uplift(one.treated, one.outcome)(np.ones((1, 10_000)))[0]
+    assert tenths["uplift"].mean() == pytest.approx(effect, abs=0.005)
+
+
+def test_a_customer_is_judged_by_a_model_of_the_parts_before_its_own() -> None:
+    names = np.array([f"c{number % 400}" for number in range(1000)], dtype=object)
+    seen: list[tuple[set[str], set[str]]] = []
+
+    def score(learnt: Rows, asked: Rows) -> Array:
+        seen.append((set(names[learnt]), set(names[asked])))
+        return np.arange(len(asked), dtype=float)
+
+    judged = forward(names, score)
+    assert (parts(names) == parts(names[::-1])[::-1]).all()
+    assert len(seen) == 4
+    for number, (learnt, asked) in enumerate(seen):
+        assert learnt == seen[0][0].union(*(earlier for _, earlier in seen[:number]))
+        assert asked and not learnt & asked
+    assert sorted(judged.rows) == sorted(np.flatnonzero(parts(names) > 0))
+    assert judged.scores.min() == 0 and judged.ranks.min() > 0 and judged.ranks.max() < 1
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+def test_each_approach_finds_whom_the_treatment_moves_and_by_how_much(approach: str) -> None:
+    model = fit_uplift(approach, KINDS, trial(9, rows=6000))
+    other = trial(10, rows=2000)
+    asked = other.rows
+    uplift = model.predict_uplift(asked)
+    assert uplift[south(other) == 1].mean() == pytest.approx(0.3, abs=0.06)
+    assert uplift[south(other) == 0].mean() == pytest.approx(0.0, abs=0.06)
+    assert (model.predict(asked) == uplift).all()
+    assert np.isfinite(model.predict_uplift(asked.assign(age=np.nan, region=None))).all()
+
+
+@pytest.mark.parametrize("approach", APPROACHES)
+def test_a_stored_model_answers_as_before(approach: str) -> None:
+    io = pytest.importorskip("skops.io")
+
+    one = trial(11, rows=1000)
+    model = fit_uplift(approach, KINDS, one)
+    trusted = [
+        "numpy.dtype",
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        "tagline.training.estimators.uplift.UpliftModel",
+    ]
+    again = io.loads(io.dumps(model), trusted=trusted)
+    assert (again.predict_uplift(one.rows) == model.predict_uplift(one.rows)).all()
+
+
+def test_divisions_of_the_same_rows_make_nothing_surer() -> None:
+    mean = mean_of([Interval(0.1, 0.0, 0.3), Interval(0.3, 0.1, 0.4)])
+    assert (mean.value, mean.low, mean.high) == pytest.approx((0.2, 0.05, 0.35))
+
+
+def test_an_arm_with_one_outcome_and_an_unknown_approach_are_refused() -> None:
+    rows, arm = pd.DataFrame({"age": [1.0, 2, 3, 4]}), np.array([1, 1, 0, 0])
+    model = UpliftModel({"age": "number"}, "two_logistic_model")
+    with pytest.raises(ModelRefused, match="Did you mean 'two_logistic_models'"):
+        model.fit(rows, arm, np.array([0, 1, 0, 1]))
+    model.set_params(approach="two_logistic_models")
+    with pytest.raises(ModelRefused, match="untreated rows hold one outcome"):
+        model.fit(rows, arm, np.array([0, 1, 0, 0]))
+    with pytest.raises(ModelRefused, match="constant"):
+        model.fit(rows.assign(age=1.0), arm, np.array([0, 1, 0, 1]))
+
+
+def test_a_trial_that_moves_some_is_accepted_with_an_area_above_chance() -> None:
+    judged = assessed(trial(12), "transformed_outcome", "two_logistic_models")
+    assert judged.accepted and not judged.reasons
+    best, other = judged.candidates
+    assert best.metrics["qini_area"].value >= other.metrics["qini_area"].value
+    assert best.metrics["qini_area"].low > 0.02
+    assert best.metrics["qini_area"].value == pytest.approx(best.curve.area, abs=1e-4)
+    # half the customers are moved by 0.3: the best curve rises to 0.15 at half of them
+    assert best.metrics["qini_area"].value == pytest.approx(0.0375, abs=0.01)
+    assert best.deciles["uplift"].iloc[:5].mean() > 0.2 > best.deciles["uplift"].iloc[5:].mean()
+
+
+@pytest.mark.slow
+def test_a_treatment_that_moves_all_alike_leaves_nothing_to_choose() -> None:
+    one = trial(13, moved=0)
+    random = np.random.default_rng(14)
+    alike: Array = np.maximum(one.outcome, one.treated * (random.random(3000) < 0.2))
+    judged = assessed(Trial(one.customers, one.rows, one.treated, alike), "two_logistic_models")
+    assert not judged.accepted
+    (reason,) = judged.reasons
+    assert reason.startswith("no targeting gain")
+    assert "the treatment itself works: mean uplift 0.1" in reason
+
+
+@pytest.mark.slow
+def test_a_treatment_that_does_nothing_or_harm_is_told_so() -> None:
+    (nothing,) = assessed(trial(15, moved=0)).reasons
+    assert "nor does the treatment itself surely change anything" in nothing
+    one = trial(16, moved=0)
+    spoilt = one.outcome * (1 - one.treated * 0.9 * (one.rows["visits"] > -1).to_numpy())
+    random = np.random.default_rng(17)
+    harmed = Trial(
+        one.customers, one.rows, one.treated, np.asarray(random.random(3000) < spoilt, dtype=float)
+    )
+    assert any("does harm" in reason for reason in assessed(harmed, min_qini_area=0.5).reasons)
+
+
+def test_arms_that_features_can_tell_apart_are_refused_by_name() -> None:
+    judged = assessed(trial(18, chosen=0.7))
+    assert not judged.candidates
+    (reason,) = judged.reasons
+    assert reason.startswith("the arms are not comparable: the features tell who was treated")
+    assert "differ in age by 0." in reason
+
+
+def test_too_few_responses_are_refused_before_anything_is_fitted() -> None:
+    one = trial(19, rows=150)
+    judged = assessed(one, min_responses=60)
+    assert not judged.candidates
+    assert all("fewer than min_responses 60" in reason for reason in judged.reasons)
+    assert any(reason.startswith("the untreated arm holds") for reason in judged.reasons)
+
+
+def test_intervals_of_several_candidates_are_wider() -> None:
+    one = trial(20, rows=800)
+    score = np.random.default_rng(21).random(800)
+    metric = {"area": qini_area(one.treated, one.outcome, score)}
+    usual = bootstrap(metric, {}, 800)["area"]
+    wide = bootstrap(metric, {}, 800, confidence=1 - 0.05 / 3)["area"]
+    assert wide.low < usual.low < usual.value < usual.high < wide.high
+
+
+@pytest.mark.slow
+def test_where_nobody_is_moved_chance_is_taken_for_signal_no_oftener_than_said() -> None:
+    """Of 200 trials without effect, a 95 % interval may lie above 0 in 5, 10 with bad luck."""
+    above, rows = 0, 600
+    for seed in range(200):
+        one = trial(1000 + seed, rows, moved=0)
+        numbers = one.rows[["age", "visits"]].to_numpy(dtype=float)
+        change = (one.treated - 0.5) * (one.outcome - one.outcome.mean())
+
+        def score(learnt: Rows, asked: Rows, x: Array = numbers, y: Array = change) -> Array:
+            slopes: Array = np.linalg.lstsq(x[learnt], y[learnt])[0]
+            return np.asarray(x[asked] @ slopes)
+
+        found = forward(np.char.add(f"{seed} ", one.customers.astype(str)), score)
+        area = {"area": qini_area(one.treated[found.rows], one.outcome[found.rows], found.ranks)}
+        above += bootstrap(area, {}, len(found.rows), resamples=200)["area"].low > 0
+    assert 0 < above <= 10
