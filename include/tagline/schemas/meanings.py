@@ -165,6 +165,7 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "features": "The tags that customers are compared by.",
         "input": "What they are also compared by: sql/inputs/<input>.sql, with customer_id, item, "
         "weight and days_ago.",
+        "min_confidence": "The confidence below which it abstains in any case.",
         "max_customers": "It is learned from a sample of so many customers if more told it.",
     },
     "SimilarCustomersGate": {

@@ -11,8 +11,7 @@ from sklearn.base import clone
 from tagline.definitions.models.similar_customers import SimilarCustomersGate
 from tagline.training.estimators.attribute import NeighbourAttribute
 from tagline.training.estimators.neighbours import Points
-from tagline.training.evaluate import SEED, Interval, Metric, bootstrap
-from tagline.training.panels import Array
+from tagline.training.evaluate import SEED, Interval, bootstrap, ratio
 
 REPEATS = 10
 
@@ -45,12 +44,12 @@ def measure(
         right[at] += found["value"].to_numpy()[told] == known[at]
         mode[at] += known[at] == fitted.mode_
         sure[at] += found["confidence"].to_numpy()[told]
-    metrics = {"answered": _ratio(said, asked)}
+    metrics = {"answered": ratio(said, asked)}
     differences = {}
     if said.any():
-        metrics["accuracy"] = _ratio(right, said)
-        metrics["mode_accuracy"] = _ratio(mode, said)
-        metrics["confidence"] = _ratio(sure, said)
+        metrics["accuracy"] = ratio(right, said)
+        metrics["mode_accuracy"] = ratio(mode, said)
+        metrics["confidence"] = ratio(sure, said)
         differences = {
             "gain_over_mode": ("accuracy", "mode_accuracy"),
             "overconfidence": ("confidence", "accuracy"),
@@ -94,15 +93,3 @@ def judge(
             f"{gate.max_overconfidence:g}"
         )
     return tuple(reasons)
-
-
-def _ratio(part: Array, whole: Array) -> Metric:
-    """The sum of a value per customer over the sum of another; NaN without any."""
-
-    def metric(weights: Array) -> Array:
-        below = weights @ whole
-        result = np.full(len(weights), np.nan)
-        np.divide(weights @ part, below, out=result, where=below > 0)
-        return result
-
-    return metric

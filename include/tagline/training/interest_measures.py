@@ -9,7 +9,7 @@ import numpy as np
 from tagline.definitions.models.interests import InterestsGate
 from tagline.training.estimators.bought import Codes
 from tagline.training.estimators.interests import Again, DecayedInterests, Memories
-from tagline.training.evaluate import Interval, Metric, bootstrap, probability_bins
+from tagline.training.evaluate import Interval, Metric, bootstrap, probability_bins, ratio
 from tagline.training.panels import Array
 
 
@@ -73,7 +73,7 @@ def judge(gate: InterestsGate, top: int, metrics: Mapping[str, Interval]) -> tup
 
 def _share(holdout: Again, share: Array) -> Metric:
     """The mean over the customers who returned."""
-    return _ratio(np.where(holdout.returned, share, 0.0), holdout.returned.astype(float))
+    return ratio(np.where(holdout.returned, share, 0.0), holdout.returned.astype(float))
 
 
 def _popular_hits(holdout: Again, top: int) -> Array:
@@ -114,16 +114,4 @@ def _rising_gain(holdout: Again, memories: Memories, rising: Codes) -> Metric:
     gain = holdout.again[rising].astype(float) - holdout.again[nearest]
     people = len(holdout.returned)
     who = pairs.customer[rising]
-    return _ratio(np.bincount(who, gain, people), np.bincount(who, minlength=people).astype(float))
-
-
-def _ratio(part: Array, whole: Array) -> Metric:
-    """The sum of a value per customer over the sum of another; NaN without any."""
-
-    def metric(weights: Array) -> Array:
-        below = weights @ whole
-        result = np.full(len(weights), np.nan)
-        np.divide(weights @ part, below, out=result, where=below > 0)
-        return result
-
-    return metric
+    return ratio(np.bincount(who, gain, people), np.bincount(who, minlength=people).astype(float))

@@ -16,7 +16,7 @@ class SimilarCustomersGate(Definition):
 
     min_gain_over_mode: float = Field(0.0, ge=0)  # lower end of the bootstrap interval
     min_answered: float = Field(0.1, gt=0, le=1)
-    max_overconfidence: float = Field(0.05, gt=0, le=1)
+    max_overconfidence: float = Field(0.1, gt=0, le=1)
     min_known: int = Field(200, ge=20)
 
 
@@ -27,6 +27,7 @@ class SimilarCustomersModel(ModelHead):
     attribute: Slug  # a text or boolean tag
     features: tuple[Slug, ...] = Field(min_length=1)
     input: Slug | None = None  # sql/inputs/<input>.sql: customer_id, item, weight, days_ago
+    min_confidence: float = Field(0.0, ge=0, lt=1)
     max_customers: int = Field(10_000, ge=100, le=1_000_000)
     gate: SimilarCustomersGate
 

@@ -52,7 +52,7 @@ def train(asked: Training) -> Judged:
         types = tags_read(asked.deployment.catalog, definition)
         numbers = {slug for slug in definition.features if types[slug] in NUMBERS}
         space = space_of(features, numbers)
-        attribute = NeighbourAttribute()
+        attribute = NeighbourAttribute(least_confidence=definition.min_confidence)
         metrics = measure(attribute, clone(space).fit_transform(features), values.tolist())
         model = Pipeline([("space", space), ("attribute", attribute)])
         model.fit(features, values.tolist())
