@@ -16,12 +16,11 @@ from tagline.definitions.types import DataType
 from tagline.deployment import Deployment
 from tagline.engines import Relation
 from tagline.scratch import scratch_folder
+from tagline.training.alike_space import ITEMS
 from tagline.training.input_rows import load_tags, sample
 from tagline.training.inputs import BATCH, population_rows
 from tagline.training.kinds import Scoring
 from tagline.training.panels import NUMBERS
-
-ITEMS = ("items", "weights")  # columns of lists: what was bought, and how often
 
 
 def known_rows(

@@ -9,16 +9,14 @@ from typing import Any
 
 import pandas as pd
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from tagline.definitions.models import SimilarCustomersModel
 from tagline.errors import ModelRefused
-from tagline.training.alike_rows import ITEMS, alike_parts, known_rows
+from tagline.training.alike_rows import alike_parts, known_rows
+from tagline.training.alike_space import space_of
 from tagline.training.attribute_measures import REPEATS, judge, measure
 from tagline.training.estimators.attribute import NeighbourAttribute
-from tagline.training.estimators.item_points import ItemPoints
-from tagline.training.estimators.tag_inputs import linear_inputs, shape_of
 from tagline.training.evaluate import RESAMPLES, SEED
 from tagline.training.inputs import tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
@@ -105,18 +103,6 @@ def answers(definition: SimilarCustomersModel, model: Pipeline, rows: pd.DataFra
             "reason_zh": pd.Series([one and _said_zh(one) for one in said], dtype=object),
         }
     )
-
-
-def space_of(rows: pd.DataFrame, numbers: set[str]) -> ColumnTransformer:
-    """How rows become points: tags standardised, and the items bought where rows have them."""
-    slugs = [name for name in rows.columns if name not in ITEMS]
-    shapes = {slug: shape_of(rows[slug], is_number=slug in numbers) for slug in slugs}
-    steps = list(linear_inputs(shapes).transformers)
-    if set(ITEMS) <= set(rows.columns):
-        steps.append(("items", ItemPoints(), list(ITEMS)))
-    if not steps:
-        raise ModelRefused("every feature is constant: customers cannot be compared by them")
-    return ColumnTransformer(steps, verbose_feature_names_out=False, sparse_threshold=0.0)
 
 
 def _said(one: Mapping[str, Any]) -> str:
