@@ -14,6 +14,7 @@ WITH wide_0 AS MATERIALIZED (
     c."department_count_total",
     c."discount_share_90d",
     c."evening_share",
+    c."first_purchase_days",
     c."fresh_share_365d",
     c."has_kids",
     c."home_ownership",
@@ -42,7 +43,10 @@ WITH wide_0 AS MATERIALIZED (
     c."order_trend",
     c."private_label_share_365d",
     c."product_count_365d",
+    c."purchase_day_amount_mean",
+    c."purchase_span_days",
     c."recency_days",
+    c."repeat_purchase_days",
     c."return_share_365d",
     c."tenure_days",
     c."top_categories_365d",
@@ -50,6 +54,8 @@ WITH wide_0 AS MATERIALIZED (
     c."weekend_share",
     c."activity_status",
     c."activity_status__case",
+    c."came_in_last_90d",
+    c."came_in_last_90d__case",
     c."campaign_response",
     c."campaign_response__case",
     c."discount_affinity",
@@ -77,6 +83,10 @@ WITH wide_0 AS MATERIALIZED (
     scores_interests."strength" AS "interest_strength",
     scores_interests."interests" AS "interests",
     scores_interests."rising" AS "rising_interests",
+    scores_purchase_process."expected_purchases" AS "expected_purchases_60d",
+    scores_purchase_process."reasons" AS "expected_purchases_reasons",
+    scores_purchase_process."reasons_zh" AS "expected_purchases_reasons_zh",
+    scores_purchase_process."expected_value" AS "expected_value_60d",
     scores_inferred_age_band."value" AS "inferred_age_band",
     scores_inferred_age_band."confidence" AS "inferred_age_band_confidence",
     scores_inferred_income_band."value" AS "inferred_income_band",
@@ -90,9 +100,16 @@ WITH wide_0 AS MATERIALIZED (
     scores_lapse_risk."probability" AS "lapse_probability",
     scores_lapse_risk."reasons" AS "lapse_reasons",
     scores_lapse_risk."reasons_zh" AS "lapse_reasons_zh",
+    scores_purchase_process."probability_alive" AS "probability_alive",
+    scores_purchase_process."purchase_probability" AS "purchase_probability_60d",
     scores_repurchase_intention."probability" AS "repurchase_probability",
     scores_repurchase_intention."reasons" AS "repurchase_reasons",
-    scores_repurchase_intention."reasons_zh" AS "repurchase_reasons_zh"
+    scores_repurchase_intention."reasons_zh" AS "repurchase_reasons_zh",
+    scores_value_class."class" AS "value_class",
+    scores_lifecycle_stage."class" AS "lifecycle_stage",
+    scores_lifecycle_stage."probability" AS "lifecycle_stage_probability",
+    scores_lifecycle_stage."reasons" AS "lifecycle_stage_reasons",
+    scores_lifecycle_stage."reasons_zh" AS "lifecycle_stage_reasons_zh"
   FROM candidate AS c
   LEFT JOIN scores_circles ON scores_circles.customer_id = c.customer_id
   LEFT JOIN scores_inferred_age_band ON scores_inferred_age_band.customer_id = c.customer_id
@@ -100,11 +117,16 @@ WITH wide_0 AS MATERIALIZED (
   LEFT JOIN scores_inferred_marital_status ON scores_inferred_marital_status.customer_id = c.customer_id
   LEFT JOIN scores_interests ON scores_interests.customer_id = c.customer_id
   LEFT JOIN scores_lapse_risk ON scores_lapse_risk.customer_id = c.customer_id
+  LEFT JOIN scores_lifecycle_stage ON scores_lifecycle_stage.customer_id = c.customer_id
+  LEFT JOIN scores_purchase_process ON scores_purchase_process.customer_id = c.customer_id
   LEFT JOIN scores_repurchase_intention ON scores_repurchase_intention.customer_id = c.customer_id
+  LEFT JOIN scores_value_class ON scores_value_class.customer_id = c.customer_id
 ),
 wide_1 AS MATERIALIZED (
   SELECT
     w.*,
+    CAST(CASE WHEN "w"."probability_alive" < 0.5 THEN 0 WHEN NOT "w"."probability_alive" IS NULL THEN 1 ELSE 2 END AS BIGINT) AS "is_probably_gone__case",
+    CAST(CASE "is_probably_gone__case" WHEN 0 THEN TRUE WHEN 1 THEN FALSE ELSE CAST(NULL AS BOOLEAN) END AS BOOLEAN) AS "is_probably_gone",
     CAST(CASE WHEN "w"."is_dormant" AND "w"."value_rank_in_status" = 4 THEN 0 WHEN "w"."is_dormant" THEN 1 WHEN "w"."is_likely_to_lapse" AND "w"."monetary_rank" >= 3 THEN 2 WHEN "w"."is_likely_to_lapse" THEN 3 ELSE 4 END AS BIGINT) AS "win_back_priority__case",
     CAST(CASE "win_back_priority__case" WHEN 0 THEN 'wake' WHEN 1 THEN 'rest' WHEN 2 THEN 'keep' WHEN 3 THEN 'watch' ELSE 'none' END AS VARCHAR) AS "win_back_priority"
   FROM wide_0 AS w
@@ -129,6 +151,7 @@ SELECT
   "department_count_total",
   "discount_share_90d",
   "evening_share",
+  "first_purchase_days",
   "fresh_share_365d",
   "has_kids",
   "home_ownership",
@@ -161,7 +184,10 @@ SELECT
   "order_trend",
   "private_label_share_365d",
   "product_count_365d",
+  "purchase_day_amount_mean",
+  "purchase_span_days",
   "recency_days",
+  "repeat_purchase_days",
   "return_share_365d",
   "rising_interests",
   "tenure_days",
@@ -170,10 +196,16 @@ SELECT
   "weekend_share",
   "activity_status",
   "activity_status__case",
+  "came_in_last_90d",
+  "came_in_last_90d__case",
   "campaign_response",
   "campaign_response__case",
   "discount_affinity",
   "discount_affinity__case",
+  "expected_purchases_60d",
+  "expected_purchases_reasons",
+  "expected_purchases_reasons_zh",
+  "expected_value_60d",
   "frequency_rank",
   "inferred_age_band",
   "inferred_age_band_confidence",
@@ -197,10 +229,19 @@ SELECT
   "life_stage",
   "life_stage__case",
   "monetary_rank",
+  "probability_alive",
+  "purchase_probability_60d",
   "recency_rank",
   "repurchase_probability",
   "repurchase_reasons",
   "repurchase_reasons_zh",
+  "value_class",
+  "is_probably_gone",
+  "is_probably_gone__case",
+  "lifecycle_stage",
+  "lifecycle_stage_probability",
+  "lifecycle_stage_reasons",
+  "lifecycle_stage_reasons_zh",
   "rfm_segment",
   "rfm_segment__case",
   "value_rank_in_status",

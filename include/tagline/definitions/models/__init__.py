@@ -8,10 +8,17 @@ from tagline.definitions.models.binary import BinaryModel
 from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.models.interests import InterestsModel
+from tagline.definitions.models.multiclass import MulticlassModel
+from tagline.definitions.models.purchase_process import PurchaseProcessModel
 from tagline.definitions.models.similar_customers import SimilarCustomersModel
 
 AnyModel = Annotated[
-    BinaryModel | CirclesModel | InterestsModel | SimilarCustomersModel,
+    BinaryModel
+    | CirclesModel
+    | InterestsModel
+    | MulticlassModel
+    | PurchaseProcessModel
+    | SimilarCustomersModel,
     Field(discriminator="task"),
 ]
 
@@ -23,6 +30,8 @@ __all__ = [
     "InterestsModel",
     "LabelQuery",
     "ModelHead",
+    "MulticlassModel",
     "Panels",
+    "PurchaseProcessModel",
     "SimilarCustomersModel",
 ]
