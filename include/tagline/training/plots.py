@@ -58,7 +58,7 @@ def interest_figures(
     values = np.array([hit_shares[name].value for name in names])
     ends = np.array([[hit_shares[name].low, hit_shares[name].high] for name in names])
     axes.barh(names, values, xerr=np.abs(ends.T - values), color=MODEL, ecolor=GUIDE)
-    return {"calibration.png": _calibration(again, chance), "hit_share.png": figure}
+    return {"calibration.png": calibration(again, chance), "hit_share.png": figure}
 
 
 def draw_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
