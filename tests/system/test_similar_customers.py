@@ -152,7 +152,7 @@ def test_the_hidden_half_of_an_audience_is_found_by_the_other_half(
     numbers = rows.select_dtypes("number").astype(float)
     spoken = numbers.columns.str.contains("coupon|campaign|contact|inferred|case")
     features = numbers.loc[:, ~spoken]
-    points = space_of(features, list(features)).fit_transform(features)
+    points = space_of(features, features.columns.tolist()).fit_transform(features)
     half = np.random.default_rng(1).random(len(rows)) < 0.5
     hidden = member & half
     found, _ = most_alike(points, member & ~half, int(hidden.sum()))

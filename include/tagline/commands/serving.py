@@ -129,7 +129,7 @@ def similar(
         answer_table(
             ("tag", "audience", "found", "everyone"),
             [
-                (each["tag"], *(f"{each[group]:,.4g}" for group in ("seeds", "found", "everyone")))
+                (each["tag"], *(_mean(each[group]) for group in ("seeds", "found", "everyone")))
                 for each in found["traits"]
             ],
             title="what sets the audience apart (means)",
@@ -153,3 +153,7 @@ def export(
         answer_json({"file": file, about.table: rows})
     else:
         answer(f"{shown(rows)} {about.table} written to {file}")
+
+
+def _mean(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}"

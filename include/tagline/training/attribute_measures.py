@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ REPEATS = 10
 
 
 def measure(
-    model: NeighbourAttribute, points: Points, values: Sequence[Any], repeats: int = REPEATS
+    model: NeighbourAttribute, points: Points, values: Iterable[Any], repeats: int = REPEATS
 ) -> dict[str, Interval]:
     """Learn from a random half and try on the other, `repeats` times; resampled by customer.
 
@@ -26,7 +26,7 @@ def measure(
     confidence, and overconfidence, by how much it lies above the accuracy. Without any answer only
     answered is measured. refused: the share of the repeats that abstained from everyone.
     """
-    known = np.asarray(values, dtype=object)
+    known = np.asarray(list(values), dtype=object)
     random = np.random.default_rng(SEED)
     rows = len(known)
     asked, said, right, mode, sure = (np.zeros(rows) for _ in range(5))

@@ -114,4 +114,7 @@ def _rising_gain(holdout: Again, memories: Memories, rising: Codes) -> Metric:
     gain = holdout.again[rising].astype(float) - holdout.again[nearest]
     people = len(holdout.returned)
     who = pairs.customer[rising]
-    return ratio(np.bincount(who, gain, people), np.bincount(who, minlength=people).astype(float))
+    return ratio(
+        np.bincount(who, gain, people).astype(float),
+        np.bincount(who, minlength=people).astype(float),
+    )

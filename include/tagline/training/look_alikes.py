@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -120,29 +120,31 @@ def _traits(
     rows: pd.DataFrame, types: Mapping[str, DataType], seeds: Flags, found: Codes
 ) -> list[dict[str, Any]]:
     """The tags whose mean over the seeds is the most deviations away from everyone's."""
-    traits = []
+    traits: list[dict[str, Any]] = []
     for slug, values in _numbers(rows, types).items():
         deviation = float(np.nanstd(values)) if np.isfinite(values).any() else 0.0
         if not deviation or not np.isfinite(values[seeds]).any():
             continue
-        means = {"seeds": np.nanmean(values[seeds]), "everyone": np.nanmean(values)}
         alike = values[found][np.isfinite(values[found])]
-        means["found"] = alike.mean() if len(alike) else np.nan
-        apart = (means["seeds"] - means["everyone"]) / deviation
+        members, everyone = float(np.nanmean(values[seeds])), float(np.nanmean(values))
         traits.append(
-            {"tag": slug, **{name: float(mean) for name, mean in means.items()}}
-            | {"deviations": round(float(apart), 4)}
+            {
+                "tag": slug,
+                "seeds": members,
+                "found": float(alike.mean()) if len(alike) else None,
+                "everyone": everyone,
+                "deviations": round((members - everyone) / deviation, 4),
+            }
         )
     return sorted(traits, key=lambda trait: -abs(trait["deviations"]))[:TRAITS]
 
 
 def _numbers(rows: pd.DataFrame, types: Mapping[str, DataType]) -> dict[str, Distances]:
     """The tags that have a mean: numbers, and booleans as 0 and 1."""
-    flags: Collection[str] = [slug for slug in rows if types[str(slug)] is DataType.BOOLEAN]
-    return {
-        str(slug): rows[slug].map({"true": 1.0, "false": 0.0}).to_numpy(dtype=float)
-        if slug in flags
-        else rows[slug].to_numpy(dtype=float)
-        for slug in rows
-        if types[str(slug)] is not DataType.TEXT
-    }
+    numbers: dict[str, Distances] = {}
+    for slug, type_ in types.items():
+        if type_ is DataType.BOOLEAN:
+            numbers[slug] = np.asarray(rows[slug].map({"true": 1.0, "false": 0.0}), dtype=float)
+        elif type_ in NUMBERS:
+            numbers[slug] = np.asarray(rows[slug], dtype=float)
+    return numbers

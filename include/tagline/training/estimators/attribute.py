@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -55,9 +55,9 @@ class NeighbourAttribute(BaseEstimator):  # type: ignore[misc]
         self.least_confidence = least_confidence
         self.exact_limit = exact_limit
 
-    def fit(self, points: Points, values: Sequence[str]) -> NeighbourAttribute:
+    def fit(self, points: Points, values: Iterable[Any]) -> NeighbourAttribute:
         """Learn from customers who told: standardised points (rows × dimensions), their values."""
-        labels, classes = pd.factorize(np.asarray(values, dtype=object), sort=True)
+        labels, classes = pd.factorize(np.asarray(list(values), dtype=object), sort=True)
         self.classes_ = np.asarray(classes, dtype=str)
         points = np.asarray(points, dtype=np.float32)
         self.base_ = np.bincount(labels, minlength=len(classes)) / len(labels)

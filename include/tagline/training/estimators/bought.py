@@ -55,7 +55,7 @@ class Bought:
     def memory(self, half_life: float) -> Array:
         """Weight of each pair when a row counts half after `half_life` days."""
         decayed = self.weight * np.exp2(-self.days_ago / half_life)
-        return np.bincount(self.pair, decayed, minlength=len(self.customer))
+        return np.bincount(self.pair, decayed, minlength=len(self.customer)).astype(float)
 
     def newest(self) -> Array:
         """How many days ago each pair was bought last."""
@@ -65,7 +65,8 @@ class Bought:
 
     def total(self, values: Array) -> Array:
         """The customer's sum of a value per pair, for each pair."""
-        return np.bincount(self.customer, values, minlength=len(self.customers))[self.customer]
+        totals = np.bincount(self.customer, values, minlength=len(self.customers))
+        return np.asarray(totals[self.customer], dtype=float)
 
     def popularity(self, values: Array) -> Array:
         """Each item's share in the sum of a value per pair."""

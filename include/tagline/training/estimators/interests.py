@@ -246,7 +246,7 @@ class Again:
     def hits(self, listed: Codes) -> Array:
         """How many of its listed pairs each customer bought again."""
         who = self.pairs.customer[listed]
-        return np.bincount(who, self.again[listed], minlength=len(self.returned))
+        return np.bincount(who[self.again[listed]], minlength=len(self.returned)).astype(float)
 
 
 def _tried(
