@@ -7,11 +7,18 @@ from pydantic import Field
 from tagline.definitions.models.binary import BinaryModel
 from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
+from tagline.definitions.models.interests import InterestsModel
 from tagline.definitions.models.multiclass import MulticlassModel
 from tagline.definitions.models.purchase_process import PurchaseProcessModel
+from tagline.definitions.models.similar_customers import SimilarCustomersModel
 
 AnyModel = Annotated[
-    BinaryModel | CirclesModel | MulticlassModel | PurchaseProcessModel,
+    BinaryModel
+    | CirclesModel
+    | InterestsModel
+    | MulticlassModel
+    | PurchaseProcessModel
+    | SimilarCustomersModel,
     Field(discriminator="task"),
 ]
 
@@ -20,9 +27,11 @@ __all__ = [
     "BinaryModel",
     "CirclesModel",
     "DriftLimits",
+    "InterestsModel",
     "LabelQuery",
     "ModelHead",
     "MulticlassModel",
     "Panels",
     "PurchaseProcessModel",
+    "SimilarCustomersModel",
 ]
