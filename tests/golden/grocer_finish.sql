@@ -54,6 +54,8 @@ WITH wide_0 AS MATERIALIZED (
     c."weekend_share",
     c."activity_status",
     c."activity_status__case",
+    c."came_in_last_90d",
+    c."came_in_last_90d__case",
     c."campaign_response",
     c."campaign_response__case",
     c."discount_affinity",
@@ -89,12 +91,19 @@ WITH wide_0 AS MATERIALIZED (
     scores_purchase_process."purchase_probability" AS "purchase_probability_60d",
     scores_repurchase_intention."probability" AS "repurchase_probability",
     scores_repurchase_intention."reasons" AS "repurchase_reasons",
-    scores_repurchase_intention."reasons_zh" AS "repurchase_reasons_zh"
+    scores_repurchase_intention."reasons_zh" AS "repurchase_reasons_zh",
+    scores_value_class."class" AS "value_class",
+    scores_lifecycle_stage."class" AS "lifecycle_stage",
+    scores_lifecycle_stage."probability" AS "lifecycle_stage_probability",
+    scores_lifecycle_stage."reasons" AS "lifecycle_stage_reasons",
+    scores_lifecycle_stage."reasons_zh" AS "lifecycle_stage_reasons_zh"
   FROM candidate AS c
   LEFT JOIN scores_circles ON scores_circles.customer_id = c.customer_id
   LEFT JOIN scores_lapse_risk ON scores_lapse_risk.customer_id = c.customer_id
   LEFT JOIN scores_purchase_process ON scores_purchase_process.customer_id = c.customer_id
+  LEFT JOIN scores_lifecycle_stage ON scores_lifecycle_stage.customer_id = c.customer_id
   LEFT JOIN scores_repurchase_intention ON scores_repurchase_intention.customer_id = c.customer_id
+  LEFT JOIN scores_value_class ON scores_value_class.customer_id = c.customer_id
 ),
 wide_1 AS MATERIALIZED (
   SELECT
@@ -165,6 +174,8 @@ SELECT
   "weekend_share",
   "activity_status",
   "activity_status__case",
+  "came_in_last_90d",
+  "came_in_last_90d__case",
   "campaign_response",
   "campaign_response__case",
   "discount_affinity",
@@ -196,6 +207,11 @@ SELECT
   "repurchase_reasons_zh",
   "is_probably_gone",
   "is_probably_gone__case",
+  "value_class",
+  "lifecycle_stage",
+  "lifecycle_stage_probability",
+  "lifecycle_stage_reasons",
+  "lifecycle_stage_reasons_zh",
   "rfm_segment",
   "rfm_segment__case",
   "value_rank_in_status",

@@ -92,7 +92,8 @@ def one_of_each(kind: str) -> list[Path]:
     best: dict[Any, tuple[int, Path]] = {}
     for path in files(kind):
         data = yaml.safe_load(path.read_text("utf-8"))
-        variety = data.get("kind") or data.get("type") if kind in ("tag", "source") else None
+        said = {"tag": "kind", "source": "type", "model": "task"}
+        variety = data.get(said[kind]) if kind in said else None
         best[variety] = max(best.get(variety, (0, path)), (len(data), path))
     return [path for _, path in best.values()]
 

@@ -29,15 +29,15 @@ def figures(
     """File name -> figure: ROC, calibration, lift, and where given coefficients and importances."""
     drawn = {
         "roc.png": _roc(label, model, rule),
-        "calibration.png": _calibration(label, model),
+        "calibration.png": calibration(label, model),
         "lift.png": _lift(label, model, rule),
     }
     if weights is not None:
         title, unit = "Coefficients of the standardised inputs", "change of log odds per deviation"
-        drawn["coefficients.png"] = _bars(title, unit, weights)
+        drawn["coefficients.png"] = bars(title, unit, weights)
     if importance is not None:
         ranked = dict(sorted(importance.items(), key=lambda pair: -pair[1]))
-        drawn["importances.png"] = _bars("Importances", "mean absolute part of log odds", ranked)
+        drawn["importances.png"] = bars("Importances", "mean absolute part of log odds", ranked)
     return drawn
 
 
@@ -76,7 +76,8 @@ def _roc(label: Array, model: Array, rule: Array) -> Figure:
     return figure
 
 
-def _calibration(label: Array, model: Array) -> Figure:
+def calibration(label: Array, model: Array) -> Figure:
+    """Predicted against actual rates, with their 95 % intervals."""
     figure, axes = draw_axes("Calibration on the holdout", "predicted rate", "actual rate")
     bins = probability_bins(model)
     sizes = np.bincount(bins)
@@ -103,7 +104,8 @@ def _lift(label: Array, model: Array, rule: Array) -> Figure:
     return figure
 
 
-def _bars(title: str, unit: str, values: Mapping[str, float]) -> Figure:
+def bars(title: str, unit: str, values: Mapping[str, float]) -> Figure:
+    """The strongest values as bars, in their order."""
     strongest = dict(list(values.items())[:25])
     figure, axes = draw_axes(title, unit, "", height=1.2 + 0.26 * len(strongest))
     axes.barh(list(strongest)[::-1], list(strongest.values())[::-1], color=MODEL)

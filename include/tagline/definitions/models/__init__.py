@@ -7,9 +7,13 @@ from pydantic import Field
 from tagline.definitions.models.binary import BinaryModel
 from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
+from tagline.definitions.models.multiclass import MulticlassModel
 from tagline.definitions.models.purchase_process import PurchaseProcessModel
 
-AnyModel = Annotated[BinaryModel | CirclesModel | PurchaseProcessModel, Field(discriminator="task")]
+AnyModel = Annotated[
+    BinaryModel | CirclesModel | MulticlassModel | PurchaseProcessModel,
+    Field(discriminator="task"),
+]
 
 __all__ = [
     "AnyModel",
@@ -18,6 +22,7 @@ __all__ = [
     "DriftLimits",
     "LabelQuery",
     "ModelHead",
+    "MulticlassModel",
     "Panels",
     "PurchaseProcessModel",
 ]
