@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from tagline.definitions.models.campaign_uplift import UpliftGate
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
+from tagline.settings import PROJECT
 from tagline.training.estimators.uplift import APPROACHES, UpliftModel
 from tagline.training.evaluate import Interval, bootstrap
 from tagline.training.forward import Rows, forward, mean_of, parts
@@ -20,7 +22,6 @@ from tagline.training.trials import Trial
 from tagline.training.uplift import Uplift, assess_uplift, fit_uplift
 
 FEATURES = {"age": DataType.NUMBER, "visits": DataType.INTEGER, "region": DataType.TEXT}
-KINDS = {"age": "number", "visits": "number", "region": "category"}
 
 
 def trial(seed: int, rows: int = 3000, moved: float = 0.3, chosen: float = 0.0) -> Trial:
@@ -133,7 +134,7 @@ def test_a_customer_is_judged_by_a_model_of_the_parts_before_its_own() -> None:
 
 @pytest.mark.parametrize("approach", APPROACHES)
 def test_each_approach_finds_whom_the_treatment_moves_and_by_how_much(approach: str) -> None:
-    model = fit_uplift(approach, KINDS, trial(9, rows=6000))
+    model = fit_uplift(approach, FEATURES, trial(9, rows=6000))
     other = trial(10, rows=2000)
     asked = other.rows
     uplift = model.predict_uplift(asked)
@@ -148,7 +149,7 @@ def test_a_stored_model_answers_as_before(approach: str) -> None:
     io = pytest.importorskip("skops.io")
 
     one = trial(11, rows=1000)
-    model = fit_uplift(approach, KINDS, one)
+    model = fit_uplift(approach, FEATURES, one)
     trusted = [
         "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -237,6 +238,14 @@ def test_intervals_of_several_candidates_are_wider() -> None:
     assert wide.low < usual.low < usual.value < usual.high < wide.high
 
 
+def test_the_page_shows_the_files_of_the_mail_order() -> None:
+    page = (PROJECT / "docs" / "uplift.md").read_text("utf-8")
+    shown = re.findall(r"```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)```", page, flags=re.DOTALL)
+    assert len(shown) == 2
+    for path, text in shown:
+        assert (PROJECT / path).read_text("utf-8") == text, path
+
+
 @pytest.mark.slow
 def test_where_nobody_is_moved_chance_is_taken_for_signal_no_oftener_than_said() -> None:
     """Of 200 trials without effect, a 95 % interval may lie above 0 in 5, 10 with bad luck."""
@@ -247,7 +256,7 @@ def test_where_nobody_is_moved_chance_is_taken_for_signal_no_oftener_than_said()
         change = (one.treated - 0.5) * (one.outcome - one.outcome.mean())
 
         def score(learnt: Rows, asked: Rows, x: Array = numbers, y: Array = change) -> Array:
-            slopes: Array = np.linalg.lstsq(x[learnt], y[learnt])[0]
+            slopes = np.linalg.lstsq(x[learnt], y[learnt])[0]
             return np.asarray(x[asked] @ slopes)
 
         found = forward(np.char.add(f"{seed} ", one.customers.astype(str)), score)

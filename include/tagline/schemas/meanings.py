@@ -123,6 +123,17 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
     "BinaryModel": {
         "threshold": "The probability from which the class is true.",
     },
+    "CampaignUpliftModel": {
+        "trials": "The days on which the treatment was given at random, at whose midnight the "
+        "features are read.",
+        "candidates": "The ways to learn the uplift that are tried.",
+        "threshold": "The uplift from which is_persuadable is true.",
+    },
+    "UpliftGate": {
+        "min_qini_area": "The Qini area that the interval's lower end must lie above.",
+        "max_treatment_auc": "The greatest ROC AUC with which features may tell who was treated.",
+        "min_responses": "The least number of each arm's responses, and of those without.",
+    },
     "Panels": {
         "count": "How many instants; the newest is the holdout.",
         "every": "How far they lie apart.",
@@ -180,6 +191,7 @@ _OF_SOURCES: Mapping[str, str] = {
 # of model files, whatever their kind
 _OF_MODELS: dict[str, str] = {
     "task": "What kind of model it is.",
+    "subject": "What it tells of; its tags are of the same subject.",
     "population": "Whom the model is about: a condition over tags at the panel's instant.",
     "label": "What came of each customer: sql/labels/<label>.sql.",
     "horizon": "How far after the instant the label looks.",

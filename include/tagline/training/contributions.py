@@ -54,12 +54,13 @@ def reasons(
     usual: Mapping[str, Any],
     spoken_of: Mapping[str, Described],
     language: Language = "en",
+    least: float = LEAST,
 ) -> list[list[str]]:
     """For each row its largest contributions in words, the largest first.
 
-    `contributions` has a column per feature of `usual`, in that order, in log odds; `usual` is
-    each feature's usual value, `spoken_of` how it is named. A row to which no feature contributes
-    much has no reasons.
+    `contributions` has a column per feature of `usual`, in that order; `usual` is each feature's
+    usual value, `spoken_of` how it is named. A contribution below `least` (by default, log odds)
+    is no reason.
     """
     slugs = list(usual)
     most = min(REASONS, len(slugs))
@@ -71,7 +72,7 @@ def reasons(
     names = [spoken_of[slug][language] for slug in slugs]
     raises, lowers = SENTENCES[language]
     for rank in range(most):  # the largest contributions of all rows, then the next ones
-        strong = np.flatnonzero(np.abs(size[:, rank]) >= LEAST)
+        strong = np.flatnonzero(np.abs(size[:, rank]) >= least)
         for row, place, up in zip(
             strong.tolist(), order[strong, rank].tolist(), (size[strong, rank] > 0).tolist(),
             strict=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,16 @@ class Trial:
         hashed = hashlib.sha256(json.dumps(list(frame.columns)).encode())
         hashed.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
         return hashed.hexdigest()[:16]
+
+
+def joined(trials: Sequence[Trial]) -> Trial:
+    """Several trials as one."""
+    return Trial(
+        np.concatenate([one.customers for one in trials]),
+        pd.concat([one.rows for one in trials], ignore_index=True),
+        np.concatenate([one.treated for one in trials]),
+        np.concatenate([one.outcome for one in trials]),
+    )
 
 
 def treatment_auc(trial: Trial, features: Mapping[str, str]) -> dict[str, Interval]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tagline.definitions.models.campaign_uplift import UpliftGate
 from tagline.definitions.types import DataType
+from tagline.training.contributions import Described
 from tagline.training.estimators.uplift import UpliftModel
 from tagline.training.evaluate import Interval, bootstrap
 from tagline.training.forward import DIVISIONS, Judged, Rows, forward, mean_of, of_rows
@@ -63,12 +64,13 @@ def assess_uplift(
     lacking = enough(gate, trial)
     if lacking:
         return Uplift(lacking)
-    kinds = kinds_of(features)
-    propensity = treatment_auc(trial, kinds)
-    unlike = not_comparable(propensity, differences(trial, kinds), gate.max_treatment_auc)
+    propensity = treatment_auc(trial, kinds_of(features))
+    unlike = not_comparable(
+        propensity, differences(trial, kinds_of(features)), gate.max_treatment_auc
+    )
     if unlike:
         return Uplift(unlike, propensity)
-    judged = {approach: _judged(approach, trial, kinds) for approach in approaches}
+    judged = {approach: _judged(approach, trial, features) for approach in approaches}
     confidence = 1 - 0.05 / len(approaches)
     measured = _measured(trial, judged, confidence)
     candidates = []
@@ -88,9 +90,15 @@ def assess_uplift(
     return Uplift(best.reasons, best.metrics, tuple(candidates))
 
 
-def fit_uplift(approach: str, kinds: Mapping[str, str], trial: Trial) -> UpliftModel:
+def fit_uplift(
+    approach: str,
+    features: Mapping[str, DataType],
+    trial: Trial,
+    spoken_of: Mapping[str, Described] | None = None,
+) -> UpliftModel:
     """The model of one approach, learnt from the whole trial."""
-    return UpliftModel(kinds, approach).fit(trial.rows, trial.treated, trial.outcome)
+    model = UpliftModel(kinds_of(features), approach, spoken_of)
+    return model.fit(trial.rows, trial.treated, trial.outcome)
 
 
 def kinds_of(features: Mapping[str, DataType]) -> dict[str, str]:
@@ -134,9 +142,9 @@ def judge_uplift(
     )
 
 
-def _judged(approach: str, trial: Trial, kinds: Mapping[str, str]) -> tuple[Judged, ...]:
+def _judged(approach: str, trial: Trial, features: Mapping[str, DataType]) -> tuple[Judged, ...]:
     def score(learnt: Rows, asked: Rows) -> Array:
-        model = fit_uplift(approach, kinds, trial.part(learnt))
+        model = fit_uplift(approach, features, trial.part(learnt))
         return model.predict_uplift(trial.rows.iloc[asked])
 
     return tuple(forward(trial.customers, score, division) for division in range(DIVISIONS))

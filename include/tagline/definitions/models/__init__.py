@@ -1,9 +1,21 @@
 """The shapes of `models/<model>.yaml`, one per kind of model; `task` names the kind."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from tagline.definitions.models.binary import BinaryModel
+from tagline.definitions.models.campaign_uplift import CampaignUpliftModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 
-# a union, told apart by `task`, as soon as there are several kinds
-AnyModel = BinaryModel
+AnyModel = Annotated[BinaryModel | CampaignUpliftModel, Field(discriminator="task")]
 
-__all__ = ["AnyModel", "BinaryModel", "DriftLimits", "LabelQuery", "ModelHead", "Panels"]
+__all__ = [
+    "AnyModel",
+    "BinaryModel",
+    "CampaignUpliftModel",
+    "DriftLimits",
+    "LabelQuery",
+    "ModelHead",
+    "Panels",
+]
