@@ -20,16 +20,24 @@ from tests.stored_worlds import State, write_state
 from tests.worlds import LOADS, Operation, Worlds
 
 from tagline.catalog import Catalog, Tag
-from tagline.compile import Compiled, compile_label, compile_tags, instant
+from tagline.compile import Compiled, compile_input, compile_label, compile_tags, instant
 from tagline.compute import finish_candidate
-from tagline.definitions import StatisticTag
+from tagline.definitions import AnyModel, DataType, StatisticTag
 from tagline.deployment import Deployment
 from tagline.engines import Engine
 from tagline.expressions.functions import CLOCK_AND_CHANCE
 from tagline.settings import Settings
 from tagline.subjects import CUSTOMER, Subject
+from tagline.training.inputs import tags_read
 
 Compiler = Callable[..., Compiled]
+_OUTPUTS: Mapping[DataType, Callable[[float], Any]] = {
+    DataType.NUMBER: lambda share: share,
+    DataType.INTEGER: lambda share: int(share * 2**32),
+    DataType.BOOLEAN: lambda share: share > 0.5,
+    DataType.TEXT: str,
+    DataType.TEXT_LIST: lambda share: [str(share)],
+}
 Made = list[dict[str, list[Operation]]]
 
 
@@ -77,6 +85,7 @@ class Proof:
     engine: Engine
     compiler: Compiler = compile_tags
     label_compiler: Compiler = compile_label
+    input_compiler: Compiler = compile_input
     worlds: int = 0  # read so far
     rounds: int = 0  # each has worlds of its own
     compiled: dict[tuple[Any, ...], Compiled] = field(default_factory=dict)
@@ -110,7 +119,7 @@ class Proof:
         days_later: int = 1,
         models: bool = True,
     ) -> dict[str, dict[str, Any]]:
-        """Every column of the candidate, by customer; with `models` also outputs and labels.
+        """Every column of the candidate, by customer; with `models` also what they say and read.
 
         The query is compiled some days after as_of.
         """
@@ -121,33 +130,58 @@ class Proof:
             found = state.relations(self.catalog, query.tables, query.superseded)
             table = self.engine.fetch(query.sql, found)
             if models and subject is CUSTOMER and self.catalog.models:
-                table = self._finished(table, as_of, folder)
+                inputs = {
+                    name: self._inputs(model, state, as_of)
+                    for name, model in self.catalog.models.items()
+                    if model.input_columns
+                }
+                read |= {f"input of {name}": dict(rows) for name, rows in inputs.items()}
+                table = self._finished(table, inputs, as_of, folder)
             keys = table[subject.key].to_pylist()
             for name in table.column_names:
                 read[name] = dict(zip(keys, table[name].to_pylist(), strict=True))
-        for name in self.catalog.models if models else ():
-            read[f"label of {name}"] = self._labels(name, state, as_of)
+        for name, model in self.catalog.models.items() if models else ():
+            if model.label_query is not None:
+                read[f"label of {name}"] = self._labels(name, state, as_of)
         return read
 
-    def _finished(self, table: pyarrow.Table, as_of: datetime, folder: Path) -> pyarrow.Table:
-        """The final candidate, with scores that are a function of the models' features."""
+    def _finished(
+        self,
+        table: pyarrow.Table,
+        inputs: Mapping[str, Mapping[str, Any]],
+        as_of: datetime,
+        folder: Path,
+    ) -> pyarrow.Table:
+        """The final candidate, with scores that are a function of all that the models read."""
         candidate, target = str(folder / "candidate.parquet"), str(folder / "finished.parquet")
         pyarrow.parquet.write_table(table, candidate)
         scores = {}
         for name, model in self.catalog.models.items():
-            features = table.select(list(model.features)).to_pylist()
-            shares = [crc32(repr(row).encode()) / 2**32 for row in features]
+            tags = table.select(list(tags_read(self.catalog, model))).to_pylist()
+            customers = table["customer_id"].to_pylist()
+            rows = [inputs.get(name, {}).get(customer) for customer in customers]
+            shares = [crc32(repr(row).encode()) / 2**32 for row in zip(tags, rows, strict=True)]
             scores[name] = str(folder / f"{name}.parquet")
             scored = {
-                "customer_id": table["customer_id"],
-                "probability": shares,
-                "class": [share > 0.5 for share in shares],
+                output: [_OUTPUTS[type_](share) for share in shares]
+                for output, type_ in model.outputs.items()
             }
-            pyarrow.parquet.write_table(pyarrow.table(scored), scores[name])
+            made = pyarrow.table({"customer_id": customers, **scored})
+            pyarrow.parquet.write_table(made, scores[name])
         nothing = cast(Any, None)
         deployment = Deployment(Settings(), self.catalog, nothing, nothing, self.engine)
         finish_candidate(deployment, as_of, candidate, scores, self.catalog.unavailable, target)
         return pyarrow.parquet.read_table(target)
+
+    def _inputs(self, model: AnyModel, state: State, as_of: datetime) -> dict[str, Any]:
+        """The rows of a model's input queries as of the instant, by customer."""
+        read: dict[str, Any] = {}
+        for name, columns in model.input_columns.items():
+            query = self.input_compiler(self.catalog, name, columns, as_of)
+            found = state.relations(self.catalog, query.tables, query.superseded)
+            for row in sorted(self.engine.fetch(query.sql, found).to_pylist(), key=repr):
+                read.setdefault(row.pop("customer_id"), []).append((name, row))
+        return read
 
     def _labels(self, name: str, state: State, end: datetime) -> dict[str, Any]:
         """A model's labels whose horizon ends at `end`."""

@@ -68,10 +68,22 @@ WITH wide_0 AS MATERIALIZED (
     c."rfm_segment",
     c."rfm_segment__case",
     c."value_rank_in_status",
+    scores_circles."circle" AS "circle",
+    scores_circles."id" AS "circle_id",
+    scores_circles."strength" AS "circle_strength",
+    scores_circles."circle_zh" AS "circle_zh",
     scores_lapse_risk."class" AS "is_likely_to_lapse",
-    scores_lapse_risk."probability" AS "lapse_probability"
+    scores_repurchase_intention."class" AS "is_likely_to_reorder",
+    scores_lapse_risk."probability" AS "lapse_probability",
+    scores_lapse_risk."reasons" AS "lapse_reasons",
+    scores_lapse_risk."reasons_zh" AS "lapse_reasons_zh",
+    scores_repurchase_intention."probability" AS "repurchase_probability",
+    scores_repurchase_intention."reasons" AS "repurchase_reasons",
+    scores_repurchase_intention."reasons_zh" AS "repurchase_reasons_zh"
   FROM candidate AS c
+  LEFT JOIN scores_circles ON scores_circles.customer_id = c.customer_id
   LEFT JOIN scores_lapse_risk ON scores_lapse_risk.customer_id = c.customer_id
+  LEFT JOIN scores_repurchase_intention ON scores_repurchase_intention.customer_id = c.customer_id
 ),
 wide_1 AS MATERIALIZED (
   SELECT
@@ -89,6 +101,10 @@ SELECT
   "campaign_contacts_90d",
   "campaign_response_share",
   "category_count_90d",
+  "circle",
+  "circle_id",
+  "circle_strength",
+  "circle_zh",
   "coupon_discount_share",
   "coupon_redemptions_90d",
   "coupon_redemptions_total",
@@ -140,15 +156,21 @@ SELECT
   "is_dormant",
   "is_dormant__case",
   "is_likely_to_lapse",
+  "is_likely_to_reorder",
   "is_overdue",
   "is_overdue__case",
   "is_wholesale",
   "is_wholesale__case",
   "lapse_probability",
+  "lapse_reasons",
+  "lapse_reasons_zh",
   "life_stage",
   "life_stage__case",
   "monetary_rank",
   "recency_rank",
+  "repurchase_probability",
+  "repurchase_reasons",
+  "repurchase_reasons_zh",
   "rfm_segment",
   "rfm_segment__case",
   "value_rank_in_status",

@@ -64,7 +64,9 @@ def test_the_demo_shows_a_line_per_day_and_the_model_against_the_rule(shown: str
         line = next(line for line in shown.splitlines() if f" 2017-12-{day} " in line)
         assert re.search(r"2,4\d\d", line), line
         assert re.search(r"pass|warn", line), line
-    assert re.search(rf"lapse_risk as of 2017-12-{DAYS[0]}: accepted, holdout ROC AUC 0\.\d+", shown)
+    assert re.search(
+        rf"lapse_risk as of 2017-12-{DAYS[0]}: accepted, holdout ROC AUC 0\.\d+", shown
+    )
     assert re.search(r"the plain rule's 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", shown)
 
 

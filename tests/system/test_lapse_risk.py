@@ -109,7 +109,8 @@ def test_mlflow_shows_the_run_and_knows_the_champion(
     assert {"gain_over_rule_low", "rule_roc_auc", "calibration_error"} <= set(run.data.metrics)
     root = Path(tracking.artifact_root(deployment.settings))
     plots = {path.name for path in root.rglob(f"{trained.mlflow_run_id}/artifacts/plots/*")}
-    assert plots == {"roc.png", "calibration.png", "lift.png", "coefficients.png"}
+    drawn = {"roc.png", "calibration.png", "lift.png", "coefficients.png", "importances.png"}
+    assert plots == drawn
     [inputs] = root.rglob(f"{trained.mlflow_run_id}/artifacts/inputs.json")
     content = json.loads(inputs.read_text())
     assert len(content["digests"]) == 5

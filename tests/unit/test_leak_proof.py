@@ -1,8 +1,8 @@
 """No value as of an instant depends on what comes at or after it, shown for every tag there is.
 
 Generated worlds (tests/worlds.py) are stored twice: with what becomes true at or after as_of, and
-without. Every tag of the catalog, model outputs and labels included, must have the same value in
-both. The proof itself is tested with compilers that leak.
+without. Every tag of the catalog, model outputs, labels and inputs included, must have the same
+value in both. The proof itself is tested with compilers that leak.
 
 `TAGLINE_TEST_CASES=20000` runs that many worlds for each business; the number is printed (`-s`)
 and a property of the test.
@@ -25,7 +25,7 @@ from tests.leak_proof import Compiler, Leaked, Made, Proof, kind_of
 from tests.worlds import LOADS, Worlds
 
 from tagline.catalog import Catalog, load_catalog
-from tagline.compile import Compiled, compile_label, compile_tags, instant
+from tagline.compile import Compiled, compile_input, compile_label, compile_tags, instant
 from tagline.definitions import StatisticTag
 from tagline.engines import Engine, open_engine
 from tagline.settings import PROJECT, Settings
@@ -204,13 +204,15 @@ def over_events(catalog: Catalog) -> set[str]:
 def test_a_compiler_that_sees_later_versions_is_caught_by_every_tag(
     sound: Proof, leak: str
 ) -> None:
-    tags_leak, labels_leak = (leaky(each, *FUTURE[leak]) for each in (compile_tags, compile_label))
-    proof = Proof(sound.catalog, sound.engine, tags_leak, labels_leak)
+    compilers = (compile_tags, compile_label, compile_input)
+    proof = Proof(sound.catalog, sound.engine, *(leaky(each, *FUTURE[leak]) for each in compilers))
     tags = set(proof.catalog.tags)
     if leak.startswith("since_at"):  # only ranks look at other customers than the tag's own
         tags = {slug for slug, tag in proof.catalog.tags.items() if kind_of(tag) == "rank"}
-    labels = {f"label of {name}" for name in proof.catalog.models}
-    caught(proof, future_is_unseen, tags | labels)
+    models = proof.catalog.models
+    labels = {f"label of {name}" for name, model in models.items() if model.label_query}
+    inputs = {f"input of {name}" for name, model in models.items() if model.input_columns}
+    caught(proof, future_is_unseen, tags | labels | inputs)
 
 
 @pytest.mark.parametrize("leak", EVENTS)

@@ -17,7 +17,7 @@ from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
 from tagline.training import evaluate as measuring
 from tagline.training.fit import fit
-from tagline.training.panels import Array, Panel, schedule, typed_frame
+from tagline.training.panels import Array, Panel, schedule, thinned, typed_frame
 from tagline.training.verdict import assess, rule_score
 
 ONCE = np.ones((1, 400))
@@ -216,3 +216,14 @@ def test_the_digest_of_a_panel_follows_its_content() -> None:
     changed = panel(1, 50)
     changed.label[0] = 1 - changed.label[0]
     assert changed.digest != panel(1, 50).digest
+
+
+def test_a_thinned_panel_keeps_the_same_customers_of_every_panel() -> None:
+    first, second = thinned(panel(1), 500), thinned(panel(2), 500)
+    assert first.customers.tolist() == second.customers.tolist()
+    assert 430 < len(first.label) < 570
+    whole = panel(1)
+    place = whole.customers.tolist().index(first.customers[7])
+    assert first.rows.iloc[7].equals(whole.rows.iloc[place])
+    assert first.label[7] == whole.label[place]
+    assert thinned(whole, 2000) is whole

@@ -110,7 +110,7 @@ def test_a_candidate_is_loaded_as_it_was_saved_without_code(kind: str) -> None:
     rows = panel(2, rows=50).rows
     assert (loaded.predict_proba(rows) == fitted.pipeline.predict_proba(rows)).all()
     assert (loaded.contributions(rows) == fitted.pipeline.contributions(rows)).all()
-    assert loaded.bins_ == fitted.pipeline.bins_
+    assert loaded.training_bins_ == fitted.pipeline.training_bins_
 
 
 def test_trees_are_chosen_where_a_line_sees_nothing_and_a_line_where_it_is_enough() -> None:

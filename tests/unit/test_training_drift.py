@@ -45,14 +45,14 @@ def test_the_drift_is_the_population_stability_index_of_the_counts() -> None:
 def test_a_watch_tells_the_same_for_any_batches_and_nothing_before_it_saw_one() -> None:
     model = fit("logistic_regression", FEATURES, panel(1)).pipeline
     rows = panel(2).rows
-    whole, parts = Watch(model.bins_), Watch(model.bins_)
+    whole, parts = Watch(model.training_bins_), Watch(model.training_bins_)
     assert whole.drift() == {}
     whole.see(rows)
     for start in range(0, len(rows), 333):
         parts.see(rows[start : start + 333])
     assert parts.drift() == whole.drift()
     assert max(whole.drift().values()) < 0.05  # the same customers of another sample
-    moved = Watch(model.bins_)
+    moved = Watch(model.training_bins_)
     moved.see(rows.assign(order_amount=rows["order_amount"] * 3))
     assert moved.drift()["order_amount"] > 0.5
     assert moved.drift()["region"] == whole.drift()["region"]

@@ -119,6 +119,9 @@ _FIGURES = {
     "roc_auc": "holdout ROC AUC",
     "rule_roc_auc": "the plain rule's",
     "gain_over_rule": "gain",
+    "weekly_agreement": "agreement between weeks",
+    "seed_agreement": "between seeds",
+    "likeness": "likeness on other tags",
 }
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused, did_you_mean
 from tagline.training.contributions import Described
 from tagline.training.estimators.tag_classifier import CANDIDATES, LOGISTIC, TagClassifier
-from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, stack
+from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, hashed, part_of, stack
 
 STRENGTH = 0.1  # inverse of the ridge penalty: panels repeat customers, so rows overstate the data
 _TINY = 1e-15
@@ -131,15 +130,5 @@ def log_loss(model: TagClassifier, panel: Panel) -> float:
 
 def _by_customers(panel: Panel) -> tuple[Panel, Panel]:
     """Two thirds and one third of the rows, each customer's in one part, the same every time."""
-    hashed = np.array([crc32(str(customer).encode()) for customer in panel.customers])
-    apart = hashed % 3 == 0
-    first, second = (
-        replace(
-            panel,
-            customers=panel.customers[kept],
-            rows=panel.rows[kept].reset_index(drop=True),
-            label=panel.label[kept],
-        )
-        for kept in (~apart, apart)
-    )
-    return first, second
+    apart = hashed(panel.customers) % 3 == 0
+    return part_of(panel, ~apart), part_of(panel, apart)

@@ -20,7 +20,7 @@ from tagline.errors import ModelRefused
 from tagline.expressions import parse_condition
 from tagline.meaning import digest
 from tagline.subjects import CUSTOMER, SUBJECTS
-from tagline.training.panels import CATEGORIES, NUMBERS, Panel, typed_frame
+from tagline.training.panels import CATEGORIES, NUMBERS, Panel, part_of, typed_frame
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -61,12 +61,8 @@ def load_panel(
     """
     customers, rows, outcomes = load_rows(deployment, definition, compared, instant)
     known = outcomes["label"].notna().to_numpy()
-    return Panel(
-        instant,
-        customers[known],
-        rows[known].reset_index(drop=True),
-        outcomes["label"][known].to_numpy(dtype=float),
-    )
+    label = outcomes["label"].astype(float).to_numpy()
+    return part_of(Panel(instant, customers, rows, label), known)
 
 
 def load_rows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,15 +23,33 @@ GUIDE = "#b0b0b0"
 
 
 def figures(
-    label: Array, model: Array, rule: Array, weights: Mapping[str, float]
+    label: Array,
+    model: Array,
+    rule: Array,
+    weights: Mapping[str, float] | None,
+    importance: Mapping[str, float] | None = None,
 ) -> dict[str, Figure]:
-    """File name -> figure: ROC, calibration, lift, coefficients."""
-    return {
+    """File name -> figure: ROC, calibration, lift, and where given coefficients and importances."""
+    drawn = {
         "roc.png": _roc(label, model, rule),
         "calibration.png": _calibration(label, model),
         "lift.png": _lift(label, model, rule),
-        "coefficients.png": _coefficients(weights),
     }
+    if weights is not None:
+        title, unit = "Coefficients of the standardised inputs", "change of log odds per deviation"
+        drawn["coefficients.png"] = _bars(title, unit, weights)
+    if importance is not None:
+        ranked = dict(sorted(importance.items(), key=lambda pair: -pair[1]))
+        drawn["importances.png"] = _bars("Importances", "mean absolute part of log odds", ranked)
+    return drawn
+
+
+def circle_sizes(names: Sequence[str], sizes: Sequence[int]) -> Figure:
+    """How many customers each circle has."""
+    height = 1.2 + 0.26 * len(names)
+    figure, axes = _axes("Circles", "customers", "", height=height)
+    axes.barh(list(names)[::-1], list(sizes)[::-1], color=MODEL)
+    return figure
 
 
 def uplift_figures(points: Curve, deciles: pd.DataFrame) -> dict[str, Figure]:
@@ -115,12 +133,9 @@ def _lift(label: Array, model: Array, rule: Array) -> Figure:
     return figure
 
 
-def _coefficients(weights: Mapping[str, float]) -> Figure:
-    strongest = dict(list(weights.items())[:25])
-    figure, axes = _axes(
-        "Coefficients of the standardised inputs", "change of log odds per deviation", "",
-        height=1.2 + 0.26 * len(strongest),
-    )  # fmt: skip
+def _bars(title: str, unit: str, values: Mapping[str, float]) -> Figure:
+    strongest = dict(list(values.items())[:25])
+    figure, axes = _axes(title, unit, "", height=1.2 + 0.26 * len(strongest))
     axes.barh(list(strongest)[::-1], list(strongest.values())[::-1], color=MODEL)
     axes.axvline(0, color=GUIDE, linewidth=1)
     return figure

@@ -192,7 +192,7 @@ def score_model(
     schema = pa.schema([(SUBJECTS[definition.subject].key, pa.string()), *outputs])
     scratch = str(deployment.settings.home_path / "scratch")
     count = 0
-    watch = Watch(getattr(fitted, "bins_", {}))
+    watch = Watch(getattr(fitted, "training_bins_", {}))
     with (
         scratch_folder(deployment.settings, f"score-{model}") as folder,
         appearing_whole(target, scratch) as unfinished,

@@ -125,8 +125,9 @@ def binary_slices(definition: BinaryModel, holdout: Panel, scores: Array) -> tup
 
 def holdout_drift(model: TagClassifier, holdout: Panel) -> dict[str, float]:
     """PSI of each feature of the holdout against the rows that the model learned from."""
-    counts = {slug: counted_in(bins, holdout.rows[slug]) for slug, bins in model.bins_.items()}
-    return drift_of(model.bins_, counts)
+    bins = model.training_bins_
+    counts = {slug: counted_in(its, holdout.rows[slug]) for slug, its in bins.items()}
+    return drift_of(bins, counts)
 
 
 def moved(drift: Mapping[str, float], limit: float) -> tuple[str, ...]:

@@ -6,14 +6,16 @@ from pydantic import Field
 
 from tagline.definitions.models.binary import BinaryModel
 from tagline.definitions.models.campaign_uplift import CampaignUpliftModel
+from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 
-AnyModel = Annotated[BinaryModel | CampaignUpliftModel, Field(discriminator="task")]
+AnyModel = Annotated[BinaryModel | CampaignUpliftModel | CirclesModel, Field(discriminator="task")]
 
 __all__ = [
     "AnyModel",
     "BinaryModel",
     "CampaignUpliftModel",
+    "CirclesModel",
     "DriftLimits",
     "LabelQuery",
     "ModelHead",

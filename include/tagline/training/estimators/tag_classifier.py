@@ -44,8 +44,8 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     penalty of inverse strength `strength`, or boosted_trees, whose probabilities are calibrated
     on training rows that the trees had not seen. Classes are the codes of the labels.
 
-    Fitted: `classes_`; `shapes_`, how each feature is read; `bins_`, where the training rows lay
-    (see `drift`); `usual_`, each feature's median or most frequent training value; and
+    Fitted: `classes_`; `shapes_`, how each feature is read; `training_bins_`, where the training
+    rows lay (see `drift`); `usual_`, each feature's median or most frequent training value; and
     `importance_`, each feature's mean absolute contribution in log odds.
     """
 
@@ -80,7 +80,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         if set(self.shapes_.values()) == {CONSTANT}:
             raise ValueError("every feature is constant")
-        self.bins_: dict[str, Bins] = {
+        self.training_bins_: dict[str, Bins] = {
             slug: bins_of(rows[slug], is_number=is_number) for slug, is_number in numbers.items()
         }
         self.usual_ = {
@@ -126,6 +126,11 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         strongest in training count as 0.
         """
         return self._contributions(self._design(rows), of)
+
+    def explained(self, rows: pd.DataFrame) -> tuple[Array, Array]:
+        """The probabilities and the contributions, for the price of reading the rows once."""
+        design = self._design(rows)
+        return self._probabilities(design), self._contributions(design, None)
 
     def weights(self) -> dict[str, float]:
         """Coefficients of the standardised inputs, or else the importances; strongest first.
@@ -202,9 +207,12 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         whole = self._evidence(design, of)
         for slug in self.explained_:
             columns = self.inputs_.output_indices_[slug]
-            other = design.copy()
+            unusual = (design[:, columns] != self.usual_design_[columns]).any(axis=1)
+            other = design[unusual]
             other[:, columns] = self.usual_design_[columns]
-            made[:, place[slug]] = whole - self._evidence(other, of)
+            if len(other):
+                its = None if of is None else of[unusual]
+                made[unusual, place[slug]] = whole[unusual] - self._evidence(other, its)
         return made
 
     def _evidence(self, design: Array, of: Any) -> Array:

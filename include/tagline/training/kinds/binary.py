@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,18 @@ import pandas as pd
 from tagline.definitions.models import BinaryModel
 from tagline.errors import ModelRefused
 from tagline.training.contributions import described, reasons
-from tagline.training.estimators.tag_classifier import TagClassifier
+from tagline.training.estimators.tag_classifier import LOGISTIC, TagClassifier
 from tagline.training.evaluate import RESAMPLES, SEED
 from tagline.training.fit import probability
 from tagline.training.inputs import load_panel, population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
 from tagline.training.looking_ahead import looking_ahead
-from tagline.training.panels import Panel, schedule, stack
+from tagline.training.panels import Panel, schedule, stack, thinned
 from tagline.training.plots import figures
 from tagline.training.verdict import Outcome, Tried, assess
+
+MOST_TRAINED = 400_000  # rows of all training panels; with more, a sample of the customers is kept
+MOST_JUDGED = 200_000  # rows of the holdout, whose intervals are then narrow enough
 
 
 def train(asked: Training) -> Judged:
@@ -36,8 +39,11 @@ def train(asked: Training) -> Judged:
             f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
         )
     compared = tuple(definition.compared.values())
-    holdout = load_panel(deployment, definition, compared, plan.holdout)
-    trained = [load_panel(deployment, definition, compared, each) for each in plan.trained]
+    holdout = thinned(load_panel(deployment, definition, compared, plan.holdout), MOST_JUDGED)
+    share = MOST_TRAINED // len(plan.trained)
+    trained = [
+        thinned(load_panel(deployment, definition, compared, each), share) for each in plan.trained
+    ]
     champion = None if asked.champion is None else probability(asked.champion, holdout.rows)
     outcome = assess(
         definition,
@@ -55,7 +61,19 @@ def train(asked: Training) -> Judged:
         candidates=tuple(candidates.values()),
         chosen=None if chosen is None else candidates[chosen.fitted.kind],
         verdict=outcome.verdict,
-        counts={"holdout": _holdout(outcome, holdout), "training": _training(trained)},
+        counts={
+            "holdout": {
+                "as_of": plan.holdout.isoformat(),
+                "rows": len(holdout.label),
+                "positives": holdout.positives,
+            },
+            "training": {
+                "as_of": [panel.as_of.isoformat() for panel in trained],
+                "rows": len(training.label),
+                "positives": training.positives,
+            },
+            **({"gate": _looked_at(outcome)} if chosen is not None else {}),
+        },
         digests={panel.as_of.isoformat(): panel.digest for panel in (*trained, holdout)},
         params={
             "holdout": plan.holdout.isoformat(),
@@ -100,25 +118,23 @@ def _candidate(one: Tried, outcome: Outcome, holdout: Panel) -> Candidate:
             **({"log_loss_when_chosen": round(losses[kind], 6)} if kind in losses else {}),
         },
         documents=documents,
-        figures=figures(holdout.label, one.scores, outcome.rule, weights),
+        figures=figures(
+            holdout.label,
+            one.scores,
+            outcome.rule,
+            weights if kind == LOGISTIC else None,
+            one.fitted.pipeline.importance_,
+        ),
     )
 
 
-def _holdout(outcome: Outcome, holdout: Panel) -> dict[str, Any]:
+def _looked_at(outcome: Outcome) -> dict[str, float]:
+    """How many slices were judged, the worst of their gaps, and the greatest PSI of a feature."""
+    gaps = [one.gap.value for one in outcome.slices]
     return {
-        "as_of": holdout.as_of.isoformat(),
-        "rows": len(holdout.label),
-        "positives": holdout.positives,
-        "slices": len(outcome.slices),
-        **({"max_psi": round(max(outcome.drift.values()), 6)} if outcome.drift else {}),
-    }
-
-
-def _training(trained: Sequence[Panel]) -> dict[str, Any]:
-    return {
-        "as_of": [panel.as_of.isoformat() for panel in trained],
-        "rows": sum(len(panel.label) for panel in trained),
-        "positives": sum(panel.positives for panel in trained),
+        "slices": len(gaps),
+        **({"worst_slice_gap": round(min(gaps), 6)} if gaps else {}),
+        "max_feature_psi": round(max(outcome.drift.values()), 6),
     }
 
 
@@ -133,8 +149,8 @@ def answers(definition: BinaryModel, model: object, rows: pd.DataFrame) -> pd.Da
         raise ModelRefused("the champion gives no reasons, as one of an older kind; train it again")
     key = rows.columns[0]
     features = rows.drop(columns=key)
-    values = probability(model, features)
-    parts = model.contributions(features)
+    probabilities, parts = model.explained(features)
+    values = probabilities[:, 1]
     spoken_of: Any = model.described
     return pd.DataFrame(
         {

@@ -1,0 +1,251 @@
+"""What a customer likes: shares of items in its buying, by a long memory and a recent one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from tagline.training.estimators.bought import (
+    SMALL,
+    Array,
+    Bought,
+    Codes,
+    Flags,
+    lists,
+    positions,
+)
+
+FLOOR = 0.001  # no chance is nothing or all
+ROUNDS = 2  # of the search: each parameter in turn, given the others
+
+
+class DecayedInterests(BaseEstimator):  # type: ignore[misc]
+    """Orders what a customer bought by how much of its buying it is.
+
+    An item's score is its share in the customer's decayed buying, partly by a long memory and
+    partly by a recent one, each smoothed towards the item's popularity. Both half-lives, the part
+    of the recent memory and the smoothing (a number of purchases) are those by which the customers
+    of the panels that `fit` is given bought the most of their `top` again. Half-lives and
+    `horizon_days` are in days. An item rises when a customer bought at least `rising_weight` of it
+    lately, `rising_limit` standard errors more than its long memory leads to expect.
+    """
+
+    def __init__(
+        self,
+        top: int = 5,
+        horizon_days: float = 30.0,
+        long_half_lives: Sequence[float] = (60.0, 90.0, 120.0, 180.0, 365.0),
+        recent_half_lives: Sequence[float] = (10.0, 20.0, 30.0),
+        recent_parts: Sequence[float] = (0.0, 0.1, 0.2, 0.3, 0.5),
+        smoothings: Sequence[float] = (0.0, 5.0, 20.0, 50.0, 100.0, 200.0),
+        rising_weight: float = 1.5,
+        rising_limit: float = 3.0,
+    ) -> None:
+        self.top = top
+        self.horizon_days = horizon_days
+        self.long_half_lives = long_half_lives
+        self.recent_half_lives = recent_half_lives
+        self.recent_parts = recent_parts
+        self.smoothings = smoothings
+        self.rising_weight = rising_weight
+        self.rising_limit = rising_limit
+
+    def fit(self, rows: pd.DataFrame, bought: pd.DataFrame) -> DecayedInterests:
+        """Learn from panels of the past: what was bought before each instant and soon after it.
+
+        `rows` has panel, customer_id, item, weight and days_ago of the instant, `bought` has panel,
+        customer_id and item of the horizon. Panels sort by their name; the last one's popularity
+        is kept.
+        """
+        panels = [
+            Again.of(part, bought[bought["panel"] == name])
+            for name, part in rows.groupby("panel", sort=True)
+        ]
+        self._choose(panels)
+        newest = panels[-1].pairs
+        self.items_ = newest.items
+        self.popularity_ = newest.popularity(newest.memory(self.long_half_life_))
+        inputs, labels = [], []
+        for panel in panels:
+            popularity = panel.pairs.popularity(panel.pairs.memory(self.long_half_life_))
+            memories = self._memories(panel.pairs, popularity)
+            listed = panel.pairs.best(memories.score, self.top)
+            inputs.append(memories.inputs(listed))
+            labels.append(panel.again[listed])
+        self._learn_chance(np.concatenate(inputs), np.concatenate(labels))
+        return self
+
+    def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """A row per customer: customer_id, interests, strength, rising, reasons.
+
+        `interests` are its best items, the strongest first; `strength` is the share of them that
+        it will buy of within the horizon, as far as can be told; `rising` are the items that it
+        buys more of lately, the surest first; `reasons` has a sentence per interest.
+        """
+        pairs = Bought.of(rows)
+        memories = self.remembered(pairs)
+        listed = pairs.best(memories.score, self.top)
+        rising = self.rising(pairs, memories)
+        chance = self.chance(memories, listed)
+        weight, newest = pairs.memory(np.inf)[listed], pairs.newest()[listed]
+        said = [
+            f"{item}: bought {_times(often)}, last {_days(ago)} ago; "
+            f"{likely:.0%} likely again within {_days(self.horizon_days)}"
+            for item, often, ago, likely in zip(
+                pairs.items[pairs.item[listed]], weight, newest, chance, strict=True
+            )
+        ]
+        who, count = pairs.customer[listed], len(pairs.customers)
+        found = {
+            "customer_id": pairs.customers.astype(object),
+            "interests": lists(pairs.items[pairs.item[listed]].astype(object), who, count),
+            "strength": np.bincount(who, chance, count) / np.bincount(who, minlength=count),
+            "rising": lists(
+                pairs.items[pairs.item[rising]].astype(object), pairs.customer[rising], count
+            ),
+            "reasons": lists(np.asarray(said, dtype=object), who, count),
+        }
+        return pd.DataFrame(found)
+
+    def remembered(self, pairs: Bought) -> Memories:
+        """What is remembered of some pairs; a new item's popularity counts as 0."""
+        at = positions(self.items_, pairs.items)
+        return self._memories(pairs, np.where(at >= 0, self.popularity_[at], 0.0))
+
+    def chance(self, memories: Memories, listed: Codes) -> Array:
+        """The probability that each of some pairs is bought again within the horizon."""
+        if not len(listed):
+            return np.empty(0)
+        said = self.chance_.predict_proba(memories.inputs(listed))[:, 1]
+        return np.asarray(np.interp(said, self.said_, self.frequency_))
+
+    def rising(self, pairs: Bought, memories: Memories) -> Codes:
+        """The pairs that rise, at most `top` per customer, the surest first."""
+        expected = memories.slow * memories.recent_total
+        # the variance of an exponentially decayed count of independent events is half its mean
+        excess = (memories.recent - expected) / np.sqrt(expected / 2 + SMALL)
+        rises = (memories.recent >= self.rising_weight) & (excess >= self.rising_limit)
+        listed = pairs.best(np.where(rises, excess, 0.0), self.top)
+        return listed[rises[listed]]
+
+    def _learn_chance(self, inputs: Array, again: Flags) -> None:
+        """A logistic regression, bent so that its probabilities are as frequent as they say."""
+        self.chance_ = LogisticRegression(C=1e3, max_iter=1000).fit(inputs, again)
+        said = self.chance_.predict_proba(inputs)[:, 1]
+        bent = IsotonicRegression(y_min=FLOOR, y_max=1 - FLOOR).fit(said, again)
+        self.said_, self.frequency_ = bent.X_thresholds_, bent.y_thresholds_
+
+    def _memories(self, pairs: Bought, popularity: Array) -> Memories:
+        long = pairs.memory(self.long_half_life_)
+        recent = pairs.memory(self.recent_half_life_)
+        slow, fast = (shares(pairs, part, popularity, self.smoothing_) for part in (long, recent))
+        return Memories(
+            score=mixed(slow, fast, self.recent_part_),
+            slow=slow,
+            fast=fast,
+            recent=recent,
+            long_total=pairs.total(long),
+            recent_total=pairs.total(recent),
+        )
+
+    def _choose(self, panels: Sequence[Again]) -> None:
+        """Search each parameter in turn; of equally good values the first is kept."""
+        grids = (self.long_half_lives, self.recent_half_lives, self.recent_parts, self.smoothings)
+        memory = [
+            {life: panel.pairs.memory(life) for life in {*grids[0], *grids[1]}} for panel in panels
+        ]
+        chosen = [grid[len(grid) // 2] for grid in grids]
+        for _ in range(ROUNDS):
+            for place, grid in enumerate(grids):
+                tried = [[*chosen[:place], value, *chosen[place + 1 :]] for value in grid]
+                shares = [
+                    np.mean(
+                        [_tried(*pair, self.top, *one) for pair in zip(panels, memory, strict=True)]
+                    )
+                    for one in tried
+                ]
+                chosen[place] = grid[int(np.argmax(shares))]
+        self.long_half_life_, self.recent_half_life_, self.recent_part_, self.smoothing_ = (
+            float(value) for value in chosen
+        )
+
+
+@dataclass(frozen=True)
+class Memories:
+    """How much of its customer's buying each pair is, and since when."""
+
+    score: Array
+    slow: Array  # share by the long memory, smoothed
+    fast: Array  # share by the recent memory, smoothed
+    recent: Array  # what is remembered of the pair lately, in purchases
+    long_total: Array  # of all the customer's pairs
+    recent_total: Array
+
+    def inputs(self, listed: Codes) -> Array:
+        """What the chance of some pairs to be bought again is told from, a row per pair."""
+        logarithms = [np.log(part[listed] + SMALL) for part in (self.slow, self.fast)]
+        sizes = [np.log1p(part[listed]) for part in (self.long_total, self.recent_total)]
+        return np.column_stack([*logarithms, *sizes])
+
+
+def shares(pairs: Bought, memory: Array, popularity: Array, smoothing: float) -> Array:
+    """The share of each pair in its customer's buying, as if `smoothing` popular items more."""
+    prior = smoothing * popularity[pairs.item]
+    return np.asarray((memory + prior) / (pairs.total(memory) + smoothing + SMALL))
+
+
+def mixed(slow: Array, fast: Array, recent_part: float) -> Array:
+    """The score of pairs whose shares are remembered long and lately."""
+    return (1 - recent_part) * slow + recent_part * fast
+
+
+@dataclass(frozen=True)
+class Again:
+    """A panel of the past: what was bought before its instant, and what of it again after."""
+
+    pairs: Bought
+    again: Flags  # per pair: bought in the horizon
+    returned: Flags  # per customer: anything bought in the horizon
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, bought: pd.DataFrame) -> Again:
+        """A panel of the rows before its instant and those (customer_id, item) after it."""
+        pairs = Bought.of(rows)
+        returned = np.isin(pairs.customers, bought["customer_id"].to_numpy(dtype=str))
+        return cls(pairs, pairs.among(bought), returned)
+
+    def hits(self, listed: Codes) -> Array:
+        """How many of its listed pairs each customer bought again."""
+        who = self.pairs.customer[listed]
+        return np.bincount(who, self.again[listed], minlength=len(self.returned))
+
+
+def _tried(
+    panel: Again,
+    memory: Mapping[float, Array],
+    top: int,
+    long_half_life: float,
+    recent_half_life: float,
+    recent_part: float,
+    smoothing: float,
+) -> float:
+    long, recent = memory[long_half_life], memory[recent_half_life]
+    popularity = panel.pairs.popularity(long)
+    slow, fast = (shares(panel.pairs, part, popularity, smoothing) for part in (long, recent))
+    listed = panel.pairs.best(mixed(slow, fast, recent_part), top)
+    return float(panel.hits(listed)[panel.returned].mean() / top)
+
+
+def _times(count: float) -> str:
+    return "once" if round(count) == 1 else f"{count:.0f} times"
+
+
+def _days(count: float) -> str:
+    whole = int(count)
+    return f"{whole} days" if whole > 1 else "a day" if whole else "less than a day"

@@ -1,0 +1,120 @@
+"""Rows of input queries: what the customers of a population did, item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tagline.compute import feature_table, write_input
+from tagline.definitions.types import DataType
+from tagline.engines import Relation
+from tagline.scratch import scratch_folder
+from tagline.training.inputs import BATCH, population, population_rows, tags_read
+from tagline.training.panels import typed_frame
+
+if TYPE_CHECKING:
+    from tagline.definitions.models import AnyModel
+    from tagline.deployment import Deployment
+    from tagline.training.kinds import Scoring
+
+
+def load_input(
+    deployment: Deployment, definition: AnyModel, name: str, instant: datetime
+) -> pd.DataFrame:
+    """What an input query returns of the model's population at one past instant, in order."""
+    columns = definition.input_columns[name]
+    with scratch_folder(deployment.settings, f"input-{name}") as folder:
+        people = str(folder / "people.parquet")
+        pq.write_table(_people(deployment, definition, (), instant), people)
+        path = _joined(deployment, definition, name, instant, people, folder)
+        return _frame(pq.read_table(path), columns)
+
+
+def load_tags(
+    deployment: Deployment, definition: AnyModel, slugs: Iterable[str], instant: datetime
+) -> pd.DataFrame:
+    """Tags of the model's population at one past instant, with customer_id as the index."""
+    slugs = tuple(dict.fromkeys(slugs))
+    found = _people(deployment, definition, slugs, instant)
+    types = {slug: deployment.catalog.tags[slug].definition.type for slug in slugs}
+    frame = typed_frame(found, types)
+    frame.index = pd.Index(found.column("customer_id").to_pylist(), name="customer_id")
+    return frame.sort_index()
+
+
+def input_parts(asked: Scoring, name: str) -> Iterator[pd.DataFrame]:
+    """What an input query returns of a candidate's population; a customer is never split."""
+    columns = asked.definition.input_columns[name]
+    people = asked.folder / "people.parquet"
+    with pq.ParquetWriter(str(people), pa.schema([("customer_id", pa.string())])) as writer:
+        for part in population_rows(asked):
+            ids = pa.array(part["customer_id"].tolist(), pa.string())
+            writer.write_table(pa.table({"customer_id": ids}))
+    path = _joined(asked.deployment, asked.definition, name, asked.as_of, str(people), asked.folder)
+    waiting = pd.DataFrame()
+    with pq.ParquetFile(path) as rows:
+        for batch in rows.iter_batches(batch_size=BATCH):
+            part = pd.concat([waiting, _frame(pa.Table.from_batches([batch]), columns)])
+            last = part["customer_id"] == part["customer_id"].iloc[-1]
+            whole, waiting = part[~last], part[last]
+            if len(whole):
+                yield whole.reset_index(drop=True)
+    if len(waiting):
+        yield waiting.reset_index(drop=True)
+
+
+def _people(
+    deployment: Deployment, definition: AnyModel, slugs: Iterable[str], instant: datetime
+) -> pa.Table:
+    """customer_id and `slugs` of the population at one past instant."""
+    types = tags_read(deployment.catalog, definition)
+    for slug in slugs:
+        types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
+    with scratch_folder(deployment.settings, "people") as folder:
+        path = str(folder / "wide.parquet")
+        pq.write_table(feature_table(deployment, instant, tuple(types)), path)
+        return population(deployment.engine, path, types, definition.population, slugs)
+
+
+def _joined(
+    deployment: Deployment,
+    definition: AnyModel,
+    name: str,
+    instant: datetime,
+    people: str,
+    folder: Path,
+) -> str:
+    """A Parquet file of the input's rows of the people, ordered by customer."""
+    columns = definition.input_columns[name]
+    everything, path = str(folder / f"{name}.parquet"), str(folder / f"{name}-rows.parquet")
+    write_input(deployment, name, columns, instant, everything)
+    relations = {
+        "asked": Relation((everything,), {"customer_id": DataType.TEXT, **columns}),
+        "people": Relation((people,), {"customer_id": DataType.TEXT}),
+    }
+    shown = ", ".join(f'asked."{column}"' for column in ("customer_id", *columns))
+    deployment.engine.write(
+        f"SELECT {shown} FROM asked JOIN people ON people.customer_id = asked.customer_id "
+        "ORDER BY ALL",
+        relations,
+        path,
+    )
+    return path
+
+
+def _frame(table: pa.Table, columns: Iterable[str]) -> pd.DataFrame:
+    """The rows with ids and texts as objects, numbers as floats."""
+    frame = pd.DataFrame({"customer_id": pd.Series(table["customer_id"].to_pylist(), dtype=object)})
+    for column in columns:
+        values = table.column(column)
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            frame[column] = pd.Series(values.to_pylist(), dtype=object)
+        else:
+            frame[column] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return frame
