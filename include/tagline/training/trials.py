@@ -16,11 +16,11 @@ from sklearn.pipeline import make_pipeline
 
 from tagline.training.estimators.tag_inputs import linear_inputs
 from tagline.training.estimators.uplift import shapes_of
-from tagline.training.evaluate import Interval, bootstrap, roc_auc
+from tagline.training.evaluate import Interval
 from tagline.training.forward import Rows, forward
 from tagline.training.panels import Array
+from tagline.training.targeting import told_apart
 
-_RESAMPLES = 400
 _NAMED = 3  # how many of the features that differ are named
 
 
@@ -88,10 +88,9 @@ def treatment_auc(trial: Trial, features: Mapping[str, str]) -> dict[str, Interv
             return answer
 
         judged = forward(trial.customers, propensity)
-        rank = np.round(judged.ranks, 3)  # few values: quick to resample
-        metrics[name] = roc_auc(trial.treated[judged.rows], rank)
-    confidence = 1 - 0.05 / len(metrics)
-    return bootstrap(metrics, {}, len(judged.rows), _RESAMPLES, confidence)
+        confidence = 1 - 0.05 / len(models)
+        metrics[name] = told_apart(trial.treated[judged.rows], judged.ranks, confidence)
+    return metrics
 
 
 def differences(trial: Trial, features: Mapping[str, str]) -> dict[str, float]:

@@ -11,15 +11,16 @@ from tagline.definitions.models.campaign_uplift import UpliftGate
 from tagline.definitions.types import DataType
 from tagline.training.contributions import Described
 from tagline.training.estimators.uplift import UpliftModel
-from tagline.training.evaluate import Interval, bootstrap
-from tagline.training.forward import DIVISIONS, Judged, Rows, forward, mean_of, of_rows
+from tagline.training.evaluate import Interval
+from tagline.training.forward import DIVISIONS, Judged, Rows, forward, mean_of
 from tagline.training.panels import NUMBERS, Array
 from tagline.training.targeting import (
     Curve,
     curve,
+    in_steps,
     mean_curve,
     mean_uplift,
-    qini_area,
+    qini_interval,
     uplift_by_decile,
 )
 from tagline.training.trials import Trial, differences, not_comparable, treatment_auc
@@ -72,10 +73,11 @@ def assess_uplift(
         return Uplift(unlike, propensity)
     judged = {approach: _judged(approach, trial, features) for approach in approaches}
     confidence = 1 - 0.05 / len(approaches)
-    measured = _measured(trial, judged, confidence)
+    effect = mean_uplift(trial.treated, trial.outcome, confidence)
     candidates = []
     for approach, divisions in judged.items():
-        metrics = {"qini_area": measured[approach], "mean_uplift": measured["mean_uplift"]}
+        areas = [qini_interval(*_scored(trial, one), confidence) for one in divisions]
+        metrics = {"qini_area": mean_of(areas), "mean_uplift": effect}
         candidates.append(
             Judgement(
                 approach,
@@ -151,24 +153,8 @@ def _judged(approach: str, trial: Trial, features: Mapping[str, DataType]) -> tu
 
 
 def _scored(trial: Trial, judged: Judged) -> tuple[Array, Array, Array]:
-    return trial.treated[judged.rows], trial.outcome[judged.rows], judged.ranks
-
-
-def _measured(
-    trial: Trial, judged: Mapping[str, tuple[Judged, ...]], confidence: float
-) -> dict[str, Interval]:
-    """The Qini area of each approach, and the mean uplift, all on the same resamples."""
-    metrics = {"mean_uplift": mean_uplift(trial.treated, trial.outcome)}
-    for approach, divisions in judged.items():
-        for number, one in enumerate(divisions):
-            area = qini_area(*_scored(trial, one))
-            metrics[f"{approach} {number}"] = of_rows(one.rows, area)
-    found = bootstrap(metrics, {}, len(trial.treated), confidence=confidence)
-    areas = {
-        approach: mean_of([found[f"{approach} {number}"] for number in range(len(divisions))])
-        for approach, divisions in judged.items()
-    }
-    return {"mean_uplift": found["mean_uplift"], **areas}
+    """Treatment, outcome and the step of the curve of each row that was judged."""
+    return trial.treated[judged.rows], trial.outcome[judged.rows], in_steps(judged.ranks)
 
 
 def _mean_deciles(trial: Trial, divisions: Sequence[Judged]) -> pd.DataFrame:
