@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -90,6 +91,20 @@ class _Watch:
                     self.look()
                     self.stages[stage].seconds = float(said["seconds"])
                     self.stage = None
+
+
+@contextmanager
+def told_stage(name: str) -> Iterator[None]:
+    """In a measured process: say on stderr when a stage begins and ends."""
+    _say(name, f"{name} begins")
+    began = time.perf_counter()
+    yield
+    _say(name, f"{name} ended", seconds=time.perf_counter() - began)
+
+
+def _say(stage: str, message: str, **more: float) -> None:
+    said = json.dumps({"stage": stage, "message": message, **more})
+    print(said, file=sys.stderr, flush=True)
 
 
 def measured(

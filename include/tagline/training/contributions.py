@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 import numpy as np
@@ -67,7 +67,11 @@ def reasons(
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
     size = np.take_along_axis(contributions, order, axis=1)
     said: list[list[str]] = [[] for _ in range(len(rows))]
-    texts = [_texts(rows[slug], spoken_of[slug], language) for slug in slugs]
+    named = np.where(np.abs(size) >= LEAST, order, -1)
+    texts = [
+        _texts(rows[slug], (named == place).any(axis=1), spoken_of[slug], language)
+        for place, slug in enumerate(slugs)
+    ]
     usually = [spoken(usual[slug], spoken_of[slug], language) for slug in slugs]
     names = [spoken_of[slug][language] for slug in slugs]
     raises, lowers = SENTENCES[language]
@@ -104,8 +108,14 @@ def spoken(value: Any, of: Described, language: Language = "en") -> str:
     return text.rstrip("0").rstrip(".") if digits else text
 
 
-def _texts(values: pd.Series[Any], of: Described, language: Language) -> Sequence[str]:
-    """The values in words; each distinct one is worded once."""
-    codes, distinct = pd.factorize(values, use_na_sentinel=False)
+def _texts(
+    values: pd.Series[Any],
+    wanted: np.ndarray[Any, np.dtype[np.bool_]],
+    of: Described,
+    language: Language,
+) -> Mapping[int, str]:
+    """The values of the wanted rows in words, by place; each distinct one is worded once."""
+    places = np.flatnonzero(wanted)
+    codes, distinct = pd.factorize(values.iloc[places], use_na_sentinel=False)
     words = [spoken(value, of, language) for value in distinct.tolist()]
-    return [words[code] for code in codes.tolist()]
+    return {place: words[code] for place, code in zip(places.tolist(), codes.tolist(), strict=True)}
