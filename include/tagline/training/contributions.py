@@ -67,7 +67,7 @@ def reasons(
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
     size = np.take_along_axis(contributions, order, axis=1)
     said: list[list[str]] = [[] for _ in range(len(rows))]
-    named = np.where(np.abs(size) >= LEAST, order, -1)
+    named = np.where(np.abs(size) >= least, order, -1)
     texts = [
         _texts(rows[slug], (named == place).any(axis=1), spoken_of[slug], language)
         for place, slug in enumerate(slugs)

@@ -90,8 +90,8 @@ class UpliftModel(BaseEstimator):  # type: ignore[misc]
             for slug, is_number in numbers.items()
         }
         inputs = tree_inputs if self.approach == TREES else linear_inputs
-        self.inputs_ = inputs(self.shapes_).fit(rows[list(self.features)])
-        design = self._design(rows)
+        self.inputs_ = inputs(self.shapes_)
+        design = np.asarray(self.inputs_.fit_transform(rows[list(self.features)]), dtype=float)
         self.share_treated_ = float(arm.mean())
         self.with_: Any = None
         self.without_: Any = None
