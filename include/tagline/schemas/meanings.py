@@ -147,6 +147,17 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
     "BinaryModel": {
         "threshold": "The probability from which the class is true.",
     },
+    "CampaignUpliftModel": {
+        "trials": "The days on which the treatment was given at random, at whose midnight the "
+        "features are read.",
+        "candidates": "The ways to learn the uplift that are tried.",
+        "threshold": "The uplift from which is_persuadable is true.",
+    },
+    "UpliftGate": {
+        "min_qini_area": "The Qini area that the interval's lower end must lie above.",
+        "max_treatment_auc": "The greatest ROC AUC with which features may tell who was treated.",
+        "min_responses": "The least number of each arm's responses, and of those without.",
+    },
     "Panels": {
         "count": "How many instants; the newest is the holdout.",
         "every": "How far they lie apart.",

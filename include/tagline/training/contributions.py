@@ -55,12 +55,14 @@ def reasons(
     rows: pd.DataFrame,
     usual: Mapping[str, Any],
     spoken_of: Mapping[str, Described],
+    least: float = LEAST,
 ) -> dict[Language, list[list[str]]]:
     """For each row its largest contributions in words, the largest first, in each language.
 
-    `contributions` has a column per feature of `usual`, in that order, in log odds; `usual` is
-    each feature's usual value, `spoken_of` how it is named. A value that reads as the usual one
-    is no reason; a row without any says that nothing is unusual.
+    `contributions` has a column per feature of `usual`, in that order; `usual` is each feature's
+    usual value, `spoken_of` how it is named. A contribution below `least` (by default, log odds)
+    and a value that reads as the usual one are no reasons; a row without any says that nothing
+    is unusual.
     """
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, : 2 * REASONS]
     size = np.take_along_axis(contributions, order, axis=1)
@@ -70,7 +72,7 @@ def reasons(
     features = [_Feature(rows[slug], usual[slug], spoken_of[slug]) for slug in usual]
     english, chinese = said["en"], said["zh"]
     for rank in range(order.shape[1]):  # the largest contributions of all rows, then the next ones
-        strong = np.flatnonzero(np.abs(size[:, rank]) >= LEAST)
+        strong = np.flatnonzero(np.abs(size[:, rank]) >= least)
         for row, place, up in zip(
             strong.tolist(), order[strong, rank].tolist(), (size[strong, rank] > 0).tolist(),
             strict=True,

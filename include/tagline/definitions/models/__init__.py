@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tagline.definitions.models.binary import BinaryModel
+from tagline.definitions.models.campaign_uplift import CampaignUpliftModel
 from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.models.interests import InterestsModel
@@ -14,6 +15,7 @@ from tagline.definitions.models.similar_customers import SimilarCustomersModel
 
 AnyModel = Annotated[
     BinaryModel
+    | CampaignUpliftModel
     | CirclesModel
     | InterestsModel
     | MulticlassModel
@@ -25,6 +27,7 @@ AnyModel = Annotated[
 __all__ = [
     "AnyModel",
     "BinaryModel",
+    "CampaignUpliftModel",
     "CirclesModel",
     "DriftLimits",
     "InterestsModel",

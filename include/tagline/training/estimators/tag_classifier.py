@@ -15,7 +15,13 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from tagline.training.contributions import Described
 from tagline.training.drift import Bins, bins_of
-from tagline.training.estimators.tag_inputs import CONSTANT, linear_inputs, shape_of, tree_inputs
+from tagline.training.estimators.tag_inputs import (
+    CONSTANT,
+    linear_inputs,
+    shape_of,
+    tree_inputs,
+    usual_value,
+)
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -78,7 +84,9 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.training_bins_: dict[str, Bins] = {
             slug: bins_of(rows[slug], is_number=is_number) for slug, is_number in numbers.items()
         }
-        self.usual_ = {slug: _usual(rows[slug], numbers[slug]) for slug in self.features}
+        self.usual_ = {
+            slug: usual_value(rows[slug], is_number=numbers[slug]) for slug in self.features
+        }
         linear = self.candidate == LOGISTIC
         self.inputs_ = (linear_inputs if linear else tree_inputs)(self.shapes_)
         design = np.asarray(self.inputs_.fit_transform(rows[list(self.features)]), dtype=float)
@@ -221,14 +229,3 @@ def _log_odds(probabilities: Array) -> Array:
     if probabilities.shape[1] == 2:
         return np.asarray(logarithms[:, 1:] - logarithms[:, :1])
     return np.asarray(logarithms - logarithms.mean(axis=1, keepdims=True))
-
-
-def _usual(values: pd.Series[Any], is_number: bool) -> Any:
-    """The median, or the most frequent value; None where nothing is present."""
-    if is_number:
-        present = values.dropna()
-        return float(present.median()) if len(present) else float("nan")
-    counted = values.value_counts(dropna=False, sort=False)
-    most = [value for value, count in counted.items() if count == counted.max()]
-    named = sorted(value for value in most if isinstance(value, str))
-    return named[0] if named else None
