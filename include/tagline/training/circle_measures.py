@@ -145,7 +145,7 @@ def told_by(labels: Labels, values: pd.Series[Any]) -> float:
     shown = values[member]
     if pd.api.types.is_numeric_dtype(shown):
         shown = pd.qcut(shown.rank(method="first"), RANGES, labels=False)
-    _, group = np.unique(shown.fillna("").astype(str).to_numpy(dtype=str), return_inverse=True)
+    group, _ = pd.factorize(shown, use_na_sentinel=False)
     circles, circle = np.unique(labels[member], return_inverse=True)
     counts = np.zeros((int(group.max(initial=-1)) + 1, len(circles)))
     np.add.at(counts, (group, circle), 1)
