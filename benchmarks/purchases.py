@@ -1,4 +1,4 @@
-"""The purchase process by number of customers: seconds and memory to fit it and to answer.
+"""The purchase process by number of customers: seconds and memory to fit, to answer and to judge.
 
 Customers are simulated from the model itself with the parameters of CDNOW, so that the fit can be
 told from the truth; they buy on whole days over two years, some on hundreds of days.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.measured import measured
+from benchmarks.measured import measured, told_stage
 from benchmarks.results import Results, Row, this_machine, today, versions
+
+if TYPE_CHECKING:
+    from tagline.training.purchase_forecast import Forecast
 
 SEED = 1
 DAYS = 730
@@ -40,7 +42,8 @@ def purchases(sizes: Sequence[int]) -> Results:
                 "greatest frequency": said["greatest frequency"],
                 "fit s": round(stages["fit"].seconds, 2),
                 "answer s": round(stages["answer"].seconds, 2),
-                "peak MB": round(max(stages[name].peak_mb for name in ("fit", "answer"))),
+                "judge s": round(stages["judge"].seconds, 2),
+                "peak MB": round(max(stage.peak_mb for stage in stages.values())),
             }
         )
         print(f"{customers:,} customers: {rows[-1]}", flush=True)
@@ -48,8 +51,9 @@ def purchases(sizes: Sequence[int]) -> Results:
         name="purchases",
         title="The purchase process",
         description=(
-            "BG/NBD and Gamma-Gamma fitted to simulated customers, then the three answers for "
-            "each. The memory is the whole process's, with the libraries and the simulated rows."
+            "BG/NBD and Gamma-Gamma fitted to simulated customers, then the answers for each, then "
+            "the measures with bootstrap intervals. The memory is the whole process's, with the "
+            "libraries and the simulated rows."
         ),
         command="python -m benchmarks purchases",
         measured_on=today(),
@@ -93,34 +97,46 @@ def simulated(customers: int) -> Array:
     return np.column_stack([frequency, recency, age, seen])
 
 
+def _forecast(rows: Array, told: pd.DataFrame) -> Forecast:
+    """What was told of each customer, beside purchases that come as was told."""
+    from tagline.training.purchase_forecast import PAST_RATE, Forecast
+
+    frequency, recency, age = rows.T[:3]
+    expected = told["expected_purchases"].to_numpy()
+    bought = np.random.default_rng(SEED).poisson(expected).astype(float)
+    return Forecast(
+        actual=bought,
+        expected=expected,
+        buys=told["purchase_probability"].to_numpy(),
+        alive=told["probability_alive"].to_numpy(),
+        recency=age - recency,
+        rules={PAST_RATE: frequency / age * HORIZON},
+        amount=bought * rows[:, 3],
+        expected_amount=told["expected_value"].to_numpy(),
+    )
+
+
 def main() -> None:
     """One size: says on stderr when a stage begins and ends, and on stdout what came of it."""
     from tagline.training.estimators.customer_value import CustomerValue
+    from tagline.training.purchase_forecast import measure
 
     rows = simulated(int(sys.argv[1]))
-    with _stage("fit"):
+    with told_stage("fit"):
         fitted = CustomerValue(horizon=HORIZON).fit(rows)
-    with _stage("answer"):
+    with told_stage("answer"):
         told = fitted.predict(rows)
     assert told.notna().all(axis=None)
+    with told_stage("judge"):
+        metrics = measure(_forecast(rows, told))
     process = fitted.process_
     said = {
         "histories": process.histories_,
         "greatest frequency": int(rows[:, 0].max()),
+        "mean absolute error": metrics["mae"].value,
         "parameters": [process.r_, process.alpha_, process.a_, process.b_],
     }
     print(json.dumps(said))
-
-
-@contextmanager
-def _stage(name: str) -> Iterator[None]:
-    def say(message: str, **more: float) -> None:
-        print(json.dumps({"stage": name, "message": message, **more}), file=sys.stderr, flush=True)
-
-    say(f"{name} begins")
-    started = time.perf_counter()
-    yield
-    say(f"{name} ended", seconds=time.perf_counter() - started)
 
 
 if __name__ == "__main__":

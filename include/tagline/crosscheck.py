@@ -267,6 +267,9 @@ def _check_learnt_from_people(
     """The label set that a model learns from, whose values are its classes."""
     faults = _unknown(file, ("label_set",), "label set", label_set, names.known("label_sets"))
     known = names.label_sets.get(label_set)
+    if model.subject != "customer":
+        message = f"people judge customers, not each {model.subject}"
+        faults.append(file.fault(("label_set",), message))
     if known is None:
         return faults
     for place, name in enumerate(model.classes):

@@ -100,8 +100,8 @@ WITH wide_0 AS MATERIALIZED (
   FROM candidate AS c
   LEFT JOIN scores_circles ON scores_circles.customer_id = c.customer_id
   LEFT JOIN scores_lapse_risk ON scores_lapse_risk.customer_id = c.customer_id
-  LEFT JOIN scores_purchase_process ON scores_purchase_process.customer_id = c.customer_id
   LEFT JOIN scores_lifecycle_stage ON scores_lifecycle_stage.customer_id = c.customer_id
+  LEFT JOIN scores_purchase_process ON scores_purchase_process.customer_id = c.customer_id
   LEFT JOIN scores_repurchase_intention ON scores_repurchase_intention.customer_id = c.customer_id
   LEFT JOIN scores_value_class ON scores_value_class.customer_id = c.customer_id
 ),
@@ -205,9 +205,9 @@ SELECT
   "repurchase_probability",
   "repurchase_reasons",
   "repurchase_reasons_zh",
+  "value_class",
   "is_probably_gone",
   "is_probably_gone__case",
-  "value_class",
   "lifecycle_stage",
   "lifecycle_stage_probability",
   "lifecycle_stage_reasons",

@@ -178,12 +178,13 @@ def test_the_answer_is_the_most_probable_class_and_its_probability() -> None:
         for slug, kind in FEATURES.items()
     }
     model = assessed(panel(3), training, described=words).tried[0].fitted.pipeline
-    rows = training.rows.assign(customer_id=training.customers)
-    told = answers(definition(), model, rows.drop(columns="rank"))
+    rows = training.rows.drop(columns="rank")
+    rows.insert(0, "customer_id", training.customers)
+    told = answers(definition(), model, rows)
     assert set(told.columns) == {"customer_id", *definition().outputs}
     assert set(told["class"]) == set(CLASSES)
     assert told["probability"].between(1 / 3, 1).all()
-    strange = told.loc[training.rows["amount"].idxmax()]
+    strange = told.iloc[int(training.rows["amount"].argmax())]
     assert strange["class"] == "high" and "amount" in strange["reasons"][0]
     likely = probabilities(model, CLASSES, training.rows)
     assert [CLASSES[code] for code in likely.argmax(axis=1)] == told["class"].tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn import metrics as reference
@@ -12,7 +14,7 @@ from tagline.training.classes import confusion, evaluate_classes, macro_f1
 CLASSES = ("new", "growing", "mature", "lost")
 
 
-def made(rows: int = 600, seed: int = 2) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def made(rows: int = 600, seed: int = 2) -> tuple[Any, Any]:
     """Labels and calibrated probabilities that are better than chance."""
     random = np.random.default_rng(seed)
     probabilities = random.dirichlet([0.4] * 4, rows)

@@ -219,8 +219,8 @@ def test_an_answer_counts_from_when_it_was_given_and_until_it_is_taken_back(
             at = datetime(2026, 3, day, tzinfo=UTC)
             counted.append([one.value for one in judgements(deployment, "mood", at)])
     assert counted == [[], ["calm"], ["calm", None]]
-    for day, customers in (("2026-03-06", 1), ("2026-03-07", 0)):
-        told = office.tagline("labels", "agreement", "mood", "--as-of", day, "--json")
+    for before, customers in (("2026-03-06", 1), ("2026-03-07", 0)):
+        told = office.tagline("labels", "agreement", "mood", "--as-of", before, "--json")
         assert told.json["customers"] == customers
 
 

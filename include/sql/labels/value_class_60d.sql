@@ -16,7 +16,7 @@ WITH spent AS (
   SELECT
     customer_id,
     amount,
-    percent_rank() OVER (ORDER BY amount DESC) AS share
+    (rank() OVER (ORDER BY amount DESC) - 1) / greatest(count(*) OVER () - 1, 1) AS share
   FROM spent
 )
 SELECT

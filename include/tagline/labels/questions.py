@@ -63,7 +63,7 @@ class Queue:
             writer.writerow((*SHEET, *tags))
             for one in self.questions:
                 head = (self.label_set, one.customer_key, self.about_at.isoformat(), one.why)
-                values = [one.shown.get(tag) for tag in tags]
+                values = ["" if pd.isna(one.shown.get(tag)) else one.shown[tag] for tag in tags]
                 writer.writerow((*head, "", judged_by or "", *values))
 
 
@@ -208,8 +208,9 @@ def _telling(
 
     places = linear_inputs(model.shapes_)
     where = np.asarray(places.fit_transform(people[list(model.features)]), dtype=float)
-    asked = people.index.get_indexer(others)
-    labelled = people.index.get_indexer([who for who in known if who in people.index])
+    row = {who: number for number, who in enumerate(people.index)}
+    asked = [row[who] for who in others]
+    labelled = [row[who] for who in known if who in row]
     doubt = entropy(model.predict_proba(people.iloc[asked]))
     chosen = most_telling(doubt, where[asked], where[labelled], count)
     return [others[place] for place in chosen]

@@ -276,6 +276,7 @@ _OF_SOURCES: Mapping[str, str] = {
 # of model files, whatever their kind
 _OF_MODELS: dict[str, str] = {
     "task": "What kind of model it is.",
+    "subject": "What the model tells of.",
     "population": "Whom the model is about: a condition over tags at the panel's instant.",
     "label": "What came of each customer: sql/labels/<label>.sql.",
     "horizon": "How far after the instant the label looks.",

@@ -75,8 +75,8 @@ class MulticlassModel(ModelHead):
     @property
     def compared(self) -> Mapping[tuple[str | int, ...], str]:
         """The plain rule's tag, and those of the slices."""
-        slices = {("slices", place): slug for place, slug in enumerate(self.slices)}
-        return {("rule", "tag"): self.rule.tag, **slices}
+        found: dict[tuple[str | int, ...], str] = {("rule", "tag"): self.rule.tag}
+        return found | {("slices", place): slug for place, slug in enumerate(self.slices)}
 
     @property
     def drift_limits(self) -> DriftLimits:

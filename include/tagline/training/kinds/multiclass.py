@@ -143,12 +143,13 @@ def answers(definition: MulticlassModel, model: object, rows: pd.DataFrame) -> p
     """The most probable class, its probability, and why it is so probable."""
     if not isinstance(model, TagClassifier) or model.described is None:
         raise ModelRefused("the champion gives no reasons, as one of an older kind; train it again")
-    features = rows.drop(columns="customer_id")
+    key = rows.columns[0]
+    features = rows.drop(columns=key)
     probabilities, parts = model.explained(features)
     spoken_of: Any = model.described
     return pd.DataFrame(
         {
-            "customer_id": rows["customer_id"].to_numpy(),
+            key: rows[key].to_numpy(),
             "class": model.classes_[probabilities.argmax(axis=1)].astype(object),
             "probability": probabilities.max(axis=1),
             "reasons": reasons(parts, features, model.usual_, spoken_of, "en"),
