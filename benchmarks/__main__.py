@@ -7,6 +7,7 @@
     process             compute to release as a whole process, against dbt
     growth              time and memory of every stage by number of events
     days                a day after 400 days against a day after 800
+    purchases           the purchase process of 10,000 to a million customers
     serving             profiles, audiences, in process and over HTTP; Airflow's own share
     report              write the page from the results
     clean               remove the generated data
@@ -24,6 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 FEW, MANY = 1_500_000, 50_000_000
+CUSTOMERS = (10_000, 100_000, 1_000_000)
 LARGE = (12_500_000, 50_000_000, 200_000_000)
 
 
@@ -36,7 +38,7 @@ def main() -> None:
 def standard(options: argparse.Namespace) -> None:
     """Everything at sizes that fit into ten minutes, but growth."""
     grocer(options)
-    for command in (statistics, process, days, serving):
+    for command in (statistics, process, days, serving, purchases):
         command(options)
     clean(options)
 
@@ -104,6 +106,13 @@ def serving(options: argparse.Namespace) -> None:
         serving(options.work, events)
 
 
+def purchases(options: argparse.Namespace) -> None:
+    """A model's time and memory by customers."""
+    from benchmarks.purchases import purchases
+
+    purchases(options.customers)
+
+
 def report(_options: argparse.Namespace) -> None:
     """The page."""
     from benchmarks.report import write
@@ -121,7 +130,8 @@ def clean(options: argparse.Namespace) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     each.__name__: each
     for each in (
-        standard, large, grocer, statistics, process, growth, days, serving, report, clean,
+        standard, large, grocer, statistics, process, growth, days, serving, purchases, report,
+        clean,
     )
 }  # fmt: skip
 
@@ -136,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=list(COMMANDS))
     parser.add_argument("--events", type=int, nargs="+", help="numbers of orders")
+    parser.add_argument("--customers", type=int, nargs="+", default=CUSTOMERS, help="of purchases")
     parser.add_argument("--rounds", type=int, default=3, help="of each comparison")
     parser.add_argument("--limit", default="both", choices=["both", "none", "2 GB"])
     parser.add_argument("--buckets", type=int, default=8, help="of customers, under a limit")

@@ -13,6 +13,7 @@ from tagline.definitions import (
     AnyTag,
     BusinessDefinition,
     DataType,
+    LabelSet,
     ModelTag,
     RuleTag,
     Source,
@@ -98,6 +99,7 @@ class Catalog:
     themes: Mapping[str, ThemeDefinition]
     table_digests: Mapping[str, str] = field(default_factory=dict)
     lacking: Mapping[str, Tag] = field(default_factory=dict)  # the definitions of `unavailable`
+    label_sets: Mapping[str, LabelSet] = field(default_factory=dict)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -161,6 +163,12 @@ class Catalog:
             raise UnknownName("label", label, self.labels)
         return self.labels[label]
 
+    def label_set(self, name: str) -> LabelSet:
+        """The label set of that name; raises UnknownName with the closest one."""
+        if name not in self.label_sets:
+            raise UnknownName("label set", name, self.label_sets)
+        return self.label_sets[name]
+
     def input_sql(self, name: str) -> SqlFile:
         """The input query of that name."""
         if name not in self.inputs:
@@ -189,6 +197,7 @@ class Catalog:
             {name: standard.type for name, standard in self.standards.items()},
             self.table_digests,
             tag_subjects={slug: tag.subject for slug, tag in self.tags.items()},
+            label_sets={name: tuple(each.values) for name, each in self.label_sets.items()},
         )
 
 

@@ -14,6 +14,7 @@ from tagline.commands import (
     audiences,
     definitions,
     keeping,
+    labels,
     models,
     planning,
     previewing,
@@ -61,6 +62,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(audiences.app, name="audiences")
+app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")
 
 

@@ -14,6 +14,7 @@ from tagline.definitions import (
     BusinessDefinition,
     DataType,
     Expectation,
+    LabelSet,
     ModelTag,
     Source,
     Standard,
@@ -21,11 +22,13 @@ from tagline.definitions import (
     ThemeDefinition,
 )
 from tagline.definitions.files import DefinitionFile, Location
+from tagline.definitions.models import MulticlassModel
 from tagline.definitions.source import FileTable
 from tagline.definitions.table import CANONICAL
 from tagline.definitions.types import Slug
 from tagline.errors import ExpressionError, Fault, did_you_mean
 from tagline.expressions import Scope, parse_condition
+from tagline.judgements import lacking_labels
 from tagline.meaning import literal_fits
 from tagline.sqlfiles import SqlFile, unknown_tables
 from tagline.subjects import SUBJECTS, Subject
@@ -48,6 +51,7 @@ class Names:
     themes: Mapping[str, ThemeDefinition]
     models: Mapping[str, AnyModel]
     standards: Mapping[str, Standard]
+    label_sets: Mapping[str, LabelSet]
     broken: frozenset[tuple[str, str]] = frozenset()  # kind and name of files with faults
 
     def known(self, kind: str) -> frozenset[str]:
@@ -255,15 +259,39 @@ def check_model(
     if (label := model.label_query) is not None:
         returned = (key, *label.columns)
         faults += _check_query(file, ("label",), label.name, returned, names, "labels")
+    if isinstance(model, MulticlassModel) and model.label_set is not None:
+        faults += _check_learnt_from_people(file, model, model.label_set, names)
     for name, columns in model.input_columns.items():
         faults += _check_query(file, ("input",), name, (key, *columns), names, "inputs")
-    for index, slug in enumerate(model.features):
-        faults += _unknown(file, ("features", index), "tag", slug, names.known("tags"))
+    for place, slug in zip(model.feature_places, model.features, strict=True):
+        faults += _unknown(file, place, "tag", slug, names.known("tags"))
         if isinstance(names.tags.get(slug), ModelTag):
             message = f"{slug} is a model's output, which is no feature"
-            faults.append(file.fault(("features", index), message))
+            faults.append(file.fault(place, message))
     for place, slug in model.compared.items():
         faults += _unknown(file, place, "tag", slug, names.known("tags"))
+    return faults
+
+
+def _check_learnt_from_people(
+    file: DefinitionFile, model: MulticlassModel, label_set: str, names: Names
+) -> list[Fault]:
+    """The label set that a model learns from, whose values are its classes."""
+    faults = _unknown(file, ("label_set",), "label set", label_set, names.known("label_sets"))
+    known = names.label_sets.get(label_set)
+    if model.subject != "customer":
+        message = f"people judge customers, not each {model.subject}"
+        faults.append(file.fault(("label_set",), message))
+    if known is None:
+        return faults
+    for place, name in enumerate(model.classes):
+        faults += _unknown(
+            file, ("classes", place), f"value of label set {label_set}", name, known.values
+        )
+    missing = [value for value in known.values if value not in model.classes]
+    if missing:
+        message = f"classes lacks {missing[0]!r}, a value of label set {label_set}: add it"
+        faults.append(file.fault(("classes",), message))
     return faults
 
 
@@ -283,6 +311,16 @@ def _check_query(
         listed = f"{', '.join(wanted[:-1])} and {wanted[-1]}"
         faults.append(Fault(query.name, 1, f"a query of this {kind} returns {listed}"))
     return faults
+
+
+def check_label_set(file: DefinitionFile, label_set: LabelSet, names: Names) -> list[Fault]:
+    """The table that the judgements of a label set lie in."""
+    if "labels" in names.known("tables") - set(names.tables):
+        return []  # its file has faults, which are told
+    asked = label_set.speaks_of == "asked"
+    table = names.tables.get("labels")
+    place = ("speaks_of",) if asked else ()
+    return [file.fault(place, said) for said in lacking_labels(table, "a label set", asked=asked)]
 
 
 def check_business(file: DefinitionFile, business: BusinessDefinition, names: Names) -> list[Fault]:

@@ -150,7 +150,8 @@ class _Extraction:
     def run(self, again: Sequence[Interval | None] = (), loads: Sequence[int] = ()) -> TableExtract:
         """Read what is wanted and keep what is new; `again` names intervals read in any case."""
         source, table = _split(self.deployment.catalog, self.name)
-        reader = open_source(self.deployment.catalog, source)
+        home = self.deployment.settings.home_path
+        reader = open_source(self.deployment.catalog, source, home)
         with self.deployment.registry.lock(f"extract:{self.name}"):
             if again or self._definition(source, table).time is None:
                 made = [self._read(source, table, reader, part, loads) for part in again or [None]]

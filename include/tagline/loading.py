@@ -13,6 +13,7 @@ from tagline.crosscheck import (
     Names,
     check_business,
     check_file_name,
+    check_label_set,
     check_model,
     check_source,
     check_standards,
@@ -24,6 +25,7 @@ from tagline.definitions import (
     BusinessDefinition,
     DataType,
     Expectation,
+    LabelSet,
     ModelTag,
     Source,
     Standard,
@@ -59,6 +61,7 @@ class _Project:
         self.tables: dict[str, TableDefinition] = self.all("tables", TableDefinition)
         self.sources: dict[str, Source] = self.all("sources", Source)
         self.models: dict[str, AnyModel] = self.all("models", AnyModel)
+        self.label_sets: dict[str, LabelSet] = self.all("label_sets", LabelSet, "labels")
         self.standards: dict[str, Standard] = self.read_standards()
         self.derived = self.sql("derived")
         self.labels = self.sql("labels")
@@ -89,10 +92,10 @@ class _Project:
             self.broken.add((kind, path.stem))
         return found
 
-    def all(self, folder: str, shape: Any) -> dict[str, Any]:
+    def all(self, kind: str, shape: Any, folder: str | None = None) -> dict[str, Any]:
         found = {
-            path.stem: self.one(folder, path, shape)
-            for path in sorted((self.root / folder).glob("*.yaml"))
+            path.stem: self.one(kind, path, shape)
+            for path in sorted((self.root / (folder or kind)).glob("*.yaml"))
         }
         return {name: definition for name, definition in found.items() if definition is not None}
 
@@ -169,6 +172,7 @@ def load(root: Path, business: str) -> Catalog:
         themes=project.themes,
         models=project.models,
         standards=project.standards,
+        label_sets=project.label_sets,
         broken=frozenset(project.broken),
     )
     for (kind, name), file in project.files.items():
@@ -182,6 +186,9 @@ def load(root: Path, business: str) -> Catalog:
             project.faults += check_file_name(file.name, "model", name)
             subjects = {slug: _subject(project, slug) for slug in tags.places}
             project.faults += check_model(file, project.models[name], names, subjects)
+        elif kind == "label_sets" and name in project.label_sets:
+            project.faults += check_file_name(file.name, "label set", name)
+            project.faults += check_label_set(file, project.label_sets[name], names)
         elif kind == "businesses" and name in project.businesses:
             project.faults += check_business(file, project.businesses[name], names)
         elif kind == "standards":
@@ -199,6 +206,8 @@ def load(root: Path, business: str) -> Catalog:
         names.known("models") - set(project.models),
         {slug: _subject(project, slug) for slug in tags.places},
         {slug: tag.values for slug, tag in tags.definitions.items() if tag.values is not None},
+        {name: tuple(each.values) for name, each in project.label_sets.items()},
+        frozenset(name for kind, name in project.broken if kind == "label_sets"),
     )
     meanings: dict[str, Meaning] = {}
     for slug, definition in tags.definitions.items():
@@ -295,6 +304,7 @@ def _serve(
         themes=project.themes,
         table_digests=table_digests,
         lacking={slug: tags[slug] for slug in unavailable},
+        label_sets=project.label_sets,
     )
 
 

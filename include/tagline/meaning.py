@@ -77,6 +77,8 @@ class World:
     broken_models: frozenset[str] = frozenset()
     tag_subjects: Mapping[str, Subject] = field(default_factory=dict)  # customers' if not here
     tag_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of texts with values
+    label_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # their values
+    broken_label_sets: frozenset[str] = frozenset()
 
     def tags_of(self, subject: Subject) -> dict[str, DataType]:
         """Types of a subject's tags."""
@@ -297,7 +299,23 @@ class _Reader:
             self.fault(("type",), f"type: a manual tag is boolean or text, not {tag.type.value}")
         elif tag.type is DataType.TEXT and tag.values is None:
             self.fault((), "a manual text tag lists its 'values', so that others do not count")
+        self.answers(tag)
         return Meaning()
+
+    def answers(self, tag: ManualTag) -> None:
+        if tag.label_set in self.world.broken_label_sets:
+            return
+        known = self.world.label_sets.get(tag.label_set)
+        if known is None:
+            close = did_you_mean(tag.label_set, self.world.label_sets)
+            said = f"unknown label set {tag.label_set!r}: there is no labels/{tag.label_set}.yaml."
+            self.fault(("label_set",), f"{said}{close}")
+            return
+        read = ("true", "false") if tag.type is DataType.BOOLEAN else tag.values or ()
+        for value in read:
+            if value not in known:
+                said = f"label set {tag.label_set} has no value {value!r}."
+                self.fault(("label_set",), f"{said}{did_you_mean(value, known)}")
 
     def placeholders(self, location: Location, text: str) -> set[str]:
         names = set(PLACEHOLDER.findall(text))

@@ -168,46 +168,37 @@ top_department_pick AS NOT MATERIALIZED (
   WHERE place <= 1
   GROUP BY customer_id
 ),
-orders_distinct AS NOT MATERIALIZED (
-  SELECT
-    r.subject_key AS customer_id,
-    COUNT(DISTINCT CAST("r"."ordered_at" AS DATE)) AS "active_days_90d"
-  FROM (
-    SELECT
-      r.customer_id AS subject_key,
-      MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at")) AS "ordered_at"
-    FROM orders_rows AS r
-    WHERE r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ)
-      AND "r"."status" = 'placed'
-  ) AS r
-  GROUP BY r.subject_key
-),
 orders_statistics AS NOT MATERIALIZED (
   SELECT
     r.subject_key AS customer_id,
-    AVG(CASE WHEN r.condition_1 THEN CAST("r"."line_count" AS DOUBLE) END) AS "basket_lines_mean",
-    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."coupon_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "coupon_discount_share",
-    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" + "r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "discount_share_90d",
-    AVG(CASE WHEN r.condition_1 THEN CAST(CASE WHEN DATE_PART('hour', "r"."ordered_at") >= 18 THEN 1 ELSE 0 END AS DOUBLE) END) AS "evening_share",
+    COUNT(DISTINCT CASE WHEN r.condition_1 THEN CAST("r"."ordered_at" AS DATE) END) AS "active_days_90d",
+    AVG(CASE WHEN r.condition_2 THEN CAST("r"."line_count" AS DOUBLE) END) AS "basket_lines_mean",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."coupon_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "coupon_discount_share",
+    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" + "r"."discount_amount" AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "discount_share_90d",
+    AVG(CASE WHEN r.condition_2 THEN CAST(CASE WHEN DATE_PART('hour', "r"."ordered_at") >= 18 THEN 1 ELSE 0 END AS DOUBLE) END) AS "evening_share",
+    DATE_DIFF('DAY', CAST(MIN(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "first_purchase_days",
     COUNT(CASE WHEN r.condition_3 THEN 1 END) AS "large_order_count_365d",
-    CAST(MAX(CASE WHEN r.condition_1 THEN "r"."ordered_at" END) AS DATE) AS "last_order_date",
+    CAST(MAX(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE) AS "last_order_date",
     CAST(SUM(CASE WHEN r.condition_4 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_30d",
     CAST(SUM(CASE WHEN r.condition_5 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_365d",
-    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_90d",
-    MAX(CASE WHEN r.condition_1 THEN "r"."amount" END) AS "order_amount_max",
-    (CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / COUNT(CASE WHEN r.condition_1 THEN "r"."amount" END)) AS "order_amount_mean",
+    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_90d",
+    MAX(CASE WHEN r.condition_2 THEN "r"."amount" END) AS "order_amount_max",
+    (CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / COUNT(CASE WHEN r.condition_2 THEN "r"."amount" END)) AS "order_amount_mean",
     MEDIAN(CASE WHEN r.condition_5 THEN "r"."amount" END) AS "order_amount_median_365d",
-    CAST(SUM(CASE WHEN r.condition_1 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_total",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) AS "order_amount_total",
     COUNT(CASE WHEN r.condition_4 THEN 1 END) AS "order_count_30d",
     COUNT(CASE WHEN r.condition_5 THEN 1 END) AS "order_count_365d",
-    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "order_count_90d",
-    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "order_count_total",
-    SUM(CASE WHEN r.condition_2 THEN CASE WHEN DATE_DIFF('DAY', CAST("r"."ordered_at" AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) <= 45 THEN 1 ELSE -1 END END) / NULLIF(COUNT(CASE WHEN r.condition_2 THEN 1 END), 0) AS "order_trend",
-    DATE_DIFF('DAY', CAST(MAX(CASE WHEN r.condition_1 THEN "r"."ordered_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "recency_days",
+    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS "order_count_90d",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS "order_count_total",
+    SUM(CASE WHEN r.condition_1 THEN CASE WHEN DATE_DIFF('DAY', CAST("r"."ordered_at" AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) <= 45 THEN 1 ELSE -1 END END) / NULLIF(COUNT(CASE WHEN r.condition_1 THEN 1 END), 0) AS "order_trend",
+    CAST(SUM(CASE WHEN r.condition_2 THEN CAST("r"."amount" AS DECIMAL(38, 6)) END) AS DOUBLE) / COUNT(DISTINCT CASE WHEN r.condition_2 THEN CAST("r"."ordered_at" AS DATE) END) AS "purchase_day_amount_mean",
+    DATE_DIFF('DAY', CAST(MIN(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE), CAST(MAX(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE)) AS "purchase_span_days",
+    DATE_DIFF('DAY', CAST(MAX(CASE WHEN r.condition_2 THEN "r"."ordered_at" END) AS DATE), CAST(CAST('2017-10-01 00:00:00' AS TIMESTAMP) AS DATE)) AS "recency_days",
+    COUNT(DISTINCT CASE WHEN r.condition_2 THEN CAST("r"."ordered_at" AS DATE) END) - 1 AS "repeat_purchase_days",
     CAST(SUM(CASE WHEN r.condition_6 THEN CAST(CASE WHEN "r"."status" = 'returned' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE) / NULLIF(CAST(SUM(CASE WHEN r.condition_6 THEN CAST(CASE WHEN "r"."status" = 'placed' THEN "r"."amount" ELSE 0 END AS DECIMAL(38, 6)) END) AS DOUBLE), 0) AS "return_share_365d",
-    AVG(CASE WHEN r.condition_1 THEN CAST(CASE WHEN DATE_PART('isodow', "r"."ordered_at") >= 6 THEN 1 ELSE 0 END AS DOUBLE) END) AS "weekend_share",
-    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS matched_1,
-    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS matched_2,
+    AVG(CASE WHEN r.condition_2 THEN CAST(CASE WHEN DATE_PART('isodow', "r"."ordered_at") >= 6 THEN 1 ELSE 0 END AS DOUBLE) END) AS "weekend_share",
+    COUNT(CASE WHEN r.condition_2 THEN 1 END) AS matched_1,
+    COUNT(CASE WHEN r.condition_1 THEN 1 END) AS matched_2,
     COUNT(CASE WHEN r.condition_6 THEN 1 END) AS matched_3
   FROM (
     SELECT
@@ -218,8 +209,8 @@ orders_statistics AS NOT MATERIALIZED (
       "r"."line_count" AS "line_count",
       MAKE_TIMESTAMP(EPOCH_US("r"."ordered_at")) AS "ordered_at",
       "r"."status" AS "status",
-      "r"."status" = 'placed' AS condition_1,
-      r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_2,
+      r."ordered_at" >= CAST('2017-07-03 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_1,
+      "r"."status" = 'placed' AS condition_2,
       r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AND "r"."amount" >= 100 AS condition_3,
       r."ordered_at" >= CAST('2017-09-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_4,
       r."ordered_at" >= CAST('2016-10-01 00:00:00+00:00' AS TIMESTAMPTZ) AND "r"."status" = 'placed' AS condition_5,
@@ -291,12 +282,13 @@ wide_0 AS MATERIALIZED (
     CAST(COALESCE(order_lines_statistics."product_count_365d", 0) AS BIGINT) AS "product_count_365d",
     CAST(top_categories_365d_pick.label AS TEXT[]) AS "top_categories_365d",
     CAST(top_department_pick.label AS TEXT) AS "top_department",
-    CAST(COALESCE(orders_distinct."active_days_90d", 0) AS BIGINT) AS "active_days_90d",
+    CAST(COALESCE(orders_statistics."active_days_90d", 0) AS BIGINT) AS "active_days_90d",
     CAST(orders_statistics."basket_lines_mean" AS DOUBLE) AS "basket_lines_mean",
     CAST(orders_statistics."coupon_discount_share" AS DOUBLE) AS "coupon_discount_share",
     CAST(day_part_habit_pick.label AS TEXT) AS "day_part_habit",
     CAST(orders_statistics."discount_share_90d" AS DOUBLE) AS "discount_share_90d",
     CAST(CASE WHEN COALESCE(orders_statistics.matched_1, 0) > 0 THEN orders_statistics."evening_share" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "evening_share",
+    CAST(orders_statistics."first_purchase_days" AS BIGINT) AS "first_purchase_days",
     CAST(COALESCE(orders_statistics."large_order_count_365d", 0) AS BIGINT) AS "large_order_count_365d",
     CAST(orders_statistics."last_order_date" AS DATE) AS "last_order_date",
     CAST(main_store_pick.label AS TEXT) AS "main_store",
@@ -312,7 +304,10 @@ wide_0 AS MATERIALIZED (
     CAST(COALESCE(orders_statistics."order_count_90d", 0) AS BIGINT) AS "order_count_90d",
     CAST(COALESCE(orders_statistics."order_count_total", 0) AS BIGINT) AS "order_count_total",
     CAST(CASE WHEN COALESCE(orders_statistics.matched_2, 0) > 0 THEN orders_statistics."order_trend" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "order_trend",
+    CAST(CASE WHEN COALESCE(orders_statistics.matched_1, 0) > 0 THEN orders_statistics."purchase_day_amount_mean" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "purchase_day_amount_mean",
+    CAST(orders_statistics."purchase_span_days" AS BIGINT) AS "purchase_span_days",
     CAST(orders_statistics."recency_days" AS BIGINT) AS "recency_days",
+    CAST(CASE WHEN COALESCE(orders_statistics.matched_1, 0) > 0 THEN orders_statistics."repeat_purchase_days" ELSE CAST(NULL AS BIGINT) END AS BIGINT) AS "repeat_purchase_days",
     CAST(CASE WHEN COALESCE(orders_statistics.matched_3, 0) > 0 THEN orders_statistics."return_share_365d" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "return_share_365d",
     CAST(CASE WHEN COALESCE(orders_statistics.matched_1, 0) > 0 THEN orders_statistics."weekend_share" ELSE CAST(NULL AS DOUBLE) END AS DOUBLE) AS "weekend_share"
   FROM customers_rows AS p
@@ -323,7 +318,6 @@ wide_0 AS MATERIALIZED (
   LEFT JOIN order_lines_statistics ON order_lines_statistics.customer_id = p.customer_id
   LEFT JOIN top_categories_365d_pick ON top_categories_365d_pick.customer_id = p.customer_id
   LEFT JOIN top_department_pick ON top_department_pick.customer_id = p.customer_id
-  LEFT JOIN orders_distinct ON orders_distinct.customer_id = p.customer_id
   LEFT JOIN orders_statistics ON orders_statistics.customer_id = p.customer_id
   LEFT JOIN day_part_habit_pick ON day_part_habit_pick.customer_id = p.customer_id
   LEFT JOIN main_store_pick ON main_store_pick.customer_id = p.customer_id
@@ -340,6 +334,8 @@ wide_1 AS MATERIALIZED (
     4 - (CAST(w."recency_days" > cutpoints_1."recency_rank"[1] AS BIGINT) + CAST(w."recency_days" > cutpoints_1."recency_rank"[2] AS BIGINT) + CAST(w."recency_days" > cutpoints_1."recency_rank"[3] AS BIGINT)) AS "recency_rank",
     CAST(CASE WHEN "w"."tenure_days" <= 30 THEN 0 WHEN "w"."recency_days" <= 30 THEN 1 WHEN "w"."recency_days" <= 60 THEN 2 WHEN "w"."recency_days" > 60 THEN 3 ELSE 4 END AS BIGINT) AS "activity_status__case",
     CAST(CASE "activity_status__case" WHEN 0 THEN 'new' WHEN 1 THEN 'active' WHEN 2 THEN 'cooling' WHEN 3 THEN 'dormant' ELSE CAST(NULL AS TEXT) END AS VARCHAR) AS "activity_status",
+    CAST(CASE WHEN "w"."tenure_days" < 90 THEN 0 ELSE 1 END AS BIGINT) AS "came_in_last_90d__case",
+    CAST(CASE "came_in_last_90d__case" WHEN 0 THEN TRUE ELSE FALSE END AS BOOLEAN) AS "came_in_last_90d",
     CAST(CASE WHEN "w"."campaign_response_share" IS NULL THEN 0 WHEN "w"."campaign_response_share" >= 0.25 THEN 1 WHEN "w"."campaign_response_share" > 0 THEN 2 ELSE 3 END AS BIGINT) AS "campaign_response__case",
     CAST(CASE "campaign_response__case" WHEN 0 THEN 'not_contacted' WHEN 1 THEN 'responsive' WHEN 2 THEN 'occasional' ELSE 'unresponsive' END AS VARCHAR) AS "campaign_response",
     CAST(CASE WHEN "w"."discount_share_90d" >= 0.2 THEN 0 WHEN "w"."discount_share_90d" >= 0.1 THEN 1 WHEN "w"."discount_share_90d" < 0.1 THEN 2 ELSE 3 END AS BIGINT) AS "discount_affinity__case",
@@ -385,6 +381,7 @@ SELECT
   "department_count_total",
   "discount_share_90d",
   "evening_share",
+  "first_purchase_days",
   "fresh_share_365d",
   "has_kids",
   "home_ownership",
@@ -413,7 +410,10 @@ SELECT
   "order_trend",
   "private_label_share_365d",
   "product_count_365d",
+  "purchase_day_amount_mean",
+  "purchase_span_days",
   "recency_days",
+  "repeat_purchase_days",
   "return_share_365d",
   "tenure_days",
   "top_categories_365d",
@@ -421,6 +421,8 @@ SELECT
   "weekend_share",
   "activity_status",
   "activity_status__case",
+  "came_in_last_90d",
+  "came_in_last_90d__case",
   "campaign_response",
   "campaign_response__case",
   "discount_affinity",

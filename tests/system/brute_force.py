@@ -134,6 +134,18 @@ def share(part: pd.Series, whole: pd.Series) -> pd.Series:
     return part.reindex(whole.index).fillna(0) / whole.where(whole != 0)
 
 
+def purchase_days(f: Facts) -> pd.Series:
+    """Different days with a basket, per household."""
+    return f.baskets.groupby("household_id")["at"].agg(lambda at: at.dt.date.nunique())
+
+
+def purchase_span(f: Facts) -> pd.Series:
+    """Days from the day of the first basket to that of the last."""
+    days = f.baskets["at"].dt.normalize().groupby(f.baskets["household_id"])
+    span: pd.Series = (days.max() - days.min()).dt.days
+    return span
+
+
 def order_trend(f: Facts) -> pd.Series:
     recent, both = sizes(f.last(f.baskets, 45)), sizes(f.last(f.baskets, 90))
     recent = recent.reindex(both.index).fillna(0)
@@ -285,6 +297,9 @@ TAGS: dict[str, Callable[[Facts], pd.Series]] = {
     "active_days_90d": lambda f: f.all_of(
         f.last(f.lines, 90).groupby("household_id")["at"].agg(lambda at: at.dt.date.nunique()), 0
     ),
+    "repeat_purchase_days": lambda f: purchase_days(f) - 1,
+    "purchase_span_days": purchase_span,
+    "first_purchase_days": lambda f: whole_days(f, f.baskets.groupby("household_id")["at"].min()),
     "order_trend": order_trend,
     "order_gap_mean_days": mean_of("gap"),
     "order_gap_stddev_days": lambda f: f.all_of(f.baskets.groupby("household_id")["gap"].std()),
@@ -315,6 +330,9 @@ TAGS: dict[str, Callable[[Facts], pd.Series]] = {
     "order_amount_mean": mean_of("amount"),
     "order_amount_median_365d": lambda f: f.all_of(
         f.last(f.baskets, 365).groupby("household_id")["amount"].median()
+    ),
+    "purchase_day_amount_mean": lambda f: (
+        f.baskets.groupby("household_id")["amount"].sum() / purchase_days(f)
     ),
     "last_order_amount": lambda f: f.baskets.groupby("household_id")["amount"].last(),
     "basket_lines_mean": mean_of("size"),

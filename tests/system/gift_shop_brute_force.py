@@ -205,6 +205,18 @@ def return_share(f: Facts) -> pd.Series:
     return f.all_of(back.reindex(placed.index).fillna(0) / placed.where(placed != 0))
 
 
+def purchase_days(f: Facts) -> pd.Series:
+    """Different days with a placed order, per customer."""
+    return f.placed.groupby("customer")["at"].agg(lambda at: at.dt.date.nunique())
+
+
+def purchase_span(f: Facts) -> pd.Series:
+    """Days from the day of the first placed order to that of the last."""
+    of_customer = f.placed["at"].dt.normalize().groupby(f.placed["customer"])
+    span: pd.Series = (of_customer.max() - of_customer.min()).dt.days
+    return span
+
+
 TAGS: dict[str, Callable[[Facts], pd.Series]] = {
     "recency_days": lambda f: f.all_of(days(f, by(f.placed, "at", "max"))),
     "last_order_date": lambda f: f.all_of(by(f.placed, "at", "max").dt.date),
@@ -216,6 +228,9 @@ TAGS: dict[str, Callable[[Facts], pd.Series]] = {
     "active_days_90d": lambda f: f.all_of(
         f.last(f.placed, 90).groupby("customer")["at"].agg(lambda at: at.dt.date.nunique()), 0
     ),
+    "repeat_purchase_days": lambda f: f.all_of(purchase_days(f) - 1),
+    "purchase_span_days": lambda f: f.all_of(purchase_span(f)),
+    "first_purchase_days": lambda f: f.all_of(days(f, by(f.placed, "at", "min"))),
     "order_trend": trend,
     "order_gap_mean_days": of_placed("gap", "mean"),
     "order_gap_stddev_days": of_placed("gap", "std"),
@@ -238,6 +253,9 @@ TAGS: dict[str, Callable[[Facts], pd.Series]] = {
     "order_amount_median_365d": of_placed("amount", "median", 365),
     "large_order_count_365d": lambda f: f.all_of(
         by(f.last(f.placed[f.placed["amount"] >= 500], 365), "invoice", "size"), 0
+    ),
+    "purchase_day_amount_mean": lambda f: f.all_of(
+        f.placed.groupby("customer")["amount"].sum() / purchase_days(f)
     ),
     "last_order_amount": lambda f: f.all_of(f.placed.groupby("customer")["amount"].last()),
     "basket_lines_mean": of_placed("size", "mean"),

@@ -49,7 +49,7 @@ DEFINITIONS: Mapping[str, dict[str, Any]] = {
     for path in sorted((PROJECT / "include" / "tags").glob("*/*/*.yaml"))
 }
 MODEL_TAGS = {slug for slug, tag in DEFINITIONS.items() if tag["kind"] == "model"}
-OVER_MODELS = {"win_back_priority"}  # made from a model's class, which is taken as released
+OVER_MODELS = {"win_back_priority", "is_probably_gone"}  # made from what a model says
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from benchmarks import report
 from benchmarks.deliveries import Sizes, customers_sql, deliver, orders_sql
 from benchmarks.equality import require_equal
 from benchmarks.plot import svg
+from benchmarks.purchases import simulated
 from benchmarks.results import Line, Machine, Results, load_all, merged
 from benchmarks.shop import BUSINESS, DEFINITIONS
 from benchmarks.statistics import REFERENCES, by_hand
@@ -21,6 +22,7 @@ from tagline.catalog import Catalog, load_catalog
 from tagline.compile import compile_tags
 from tagline.engines import Relation
 from tagline.engines.duckdb import DuckDBEngine
+from tagline.training.estimators.purchase_process import checked
 from tagline.versions import row_columns
 
 SIZES = Sizes(events=30_000, days=730)
@@ -222,3 +224,12 @@ def test_no_result_names_a_place_of_the_machine() -> None:
     for found in load_all():
         text = found.model_dump_json()
         assert "/tmp" not in text and "/home" not in text, found.name
+
+
+def test_simulated_customers_are_possible_and_of_both_habits() -> None:
+    rows = simulated(3000)
+    frequency, recency, age, mean = rows.T
+    assert (checked(rows[:, :3]) == rows[:, :3]).all()
+    assert (frequency <= recency).all() and (recency < age).all() and (mean > 0).all()
+    assert frequency.max() > 100 and (frequency == 0).mean() > 0.5
+    assert (simulated(3000) == rows).all()

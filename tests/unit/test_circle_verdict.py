@@ -87,6 +87,9 @@ def test_a_judging_tag_that_made_the_circles_is_refused_by_name() -> None:
     random = np.random.default_rng(0)
     assert told_by(labels, store) == 1.0
     assert told_by(labels, pd.Series(random.random(90))) < 0.5
+    gaps = pd.Series(np.where(labels == 1, np.nan, random.random(90)))
+    assert 0.3 < told_by(labels, gaps) < 0.8  # that a value is missing tells the first circle
+    assert told_by(labels, store.where(store != "2", None)) == 1.0
     assert told_by(labels, pd.Series(random.integers(0, 60, 90).astype(str))) < 0.5
     made = Figures(
         FINE.weekly, FINE.seeds, FINE.metrics, FINE.chance, FINE.alike, {"main_store": 0.83}

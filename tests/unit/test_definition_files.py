@@ -18,7 +18,7 @@ from tagline.errors import DefinitionError, TaglineError
 from tagline.settings import PROJECT
 
 DEFINITIONS = PROJECT / "include"
-FOLDERS = ("businesses", "tables", "sources", "sql", "tags", "models", "standards.yaml")
+FOLDERS = ("businesses", "tables", "sources", "sql", "tags", "models", "labels", "standards.yaml")
 FILES = sorted(
     path.relative_to(DEFINITIONS).as_posix()
     for folder in FOLDERS
@@ -26,7 +26,7 @@ FILES = sorted(
     if path.suffix == ".yaml"
 )
 FREE_KEYS = re.compile(  # maps whose keys are the author's own names
-    r"^(tables|columns|feeds|dimensions|standards|expectations)\.[^.]+$"
+    r"^(tables|columns|feeds|dimensions|standards|expectations|values|rule\.means)\.[^.]+$"
     r"|\.(columns|aliases|accepts)\.[^.]+$|\.rows\.\d+\.|\.tags\."
 )
 
@@ -331,14 +331,17 @@ def test_a_file_that_is_no_definition_is_a_fault_not_a_crash(
         ("tags/activity/recency/customer_id.yaml", "'customer_id' is a column of the released"),
         ("tables/Order Lines.yaml", "'Order Lines' is no name for a table"),
         ("models/lapse-risk.yaml", "'lapse-risk' is no name for a model"),
+        ("labels/life stage.yaml", "'life stage' is no name for a label set"),
     ],
 )
 def test_a_file_is_named_as_what_it_defines_may_be(project: Path, file: str, said: str) -> None:
     path = project / file
-    like = {"tags": "tags/activity/recency/tenure_days.yaml", "tables": "tables/orders.yaml"}
-    shutil.copy(project / like.get(path.parts[-2], like["tags"]), path)
-    if path.parent.name == "models":
-        shutil.copy(project / "models/lapse_risk.yaml", path)
+    like = {
+        "tables": "tables/orders.yaml",
+        "models": "models/lapse_risk.yaml",
+        "labels": "labels/lifecycle_stage.yaml",
+    }
+    shutil.copy(project / like.get(path.parts[-2], "tags/activity/recency/tenure_days.yaml"), path)
     try:
         assert any(
             f"{file}:1: " in fault and re.search(said, fault) for fault in faults_of(project)

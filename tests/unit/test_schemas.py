@@ -84,7 +84,8 @@ MUTATIONS: tuple[Callable[[Any, Any], None], ...] = (
     replaced(-3.5),
     replaced(None),
 )
-TOLD_BY_CHECK_ALONE = re.compile(r"\.with(\.|$)|timezone")  # arguments and zones by their names
+# arguments and zones by their names; of a multi-class model, keys that depend on each other
+TOLD_BY_CHECK_ALONE = re.compile(r"\.with(\.|$)|timezone|^multiclass (classes\b|label$)")
 
 
 def one_of_each(kind: str) -> list[Path]:
@@ -92,7 +93,8 @@ def one_of_each(kind: str) -> list[Path]:
     best: dict[Any, tuple[int, Path]] = {}
     for path in files(kind):
         data = yaml.safe_load(path.read_text("utf-8"))
-        variety = data.get("kind") or data.get("type") if kind in ("tag", "source") else None
+        said = {"tag": "kind", "source": "type", "model": "task"}
+        variety = data.get(said[kind]) if kind in said else None
         best[variety] = max(best.get(variety, (0, path)), (len(data), path))
     return [path for _, path in best.values()]
 
@@ -114,7 +116,7 @@ def test_what_is_refused_for_its_shape_is_refused_by_the_schema(kind: str) -> No
                 try:
                     shape.validate_python(mutant)
                 except ValidationError as error:
-                    if TOLD_BY_CHECK_ALONE.search(shown):
+                    if TOLD_BY_CHECK_ALONE.search(f"{data.get('task', kind)} {shown}"):
                         continue
                     refused += 1
                     assert not checked.is_valid(in_json(mutant)), (path.name, shown, error)

@@ -40,6 +40,12 @@ def test_the_largest_contributions_come_first_with_value_usual_value_and_directi
         ],
         ["Region: south (usually none), raises it"],  # the others are too small to be reasons
     ]
+    small = np.array([[0.01, 0.0, -0.02, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    assert reasons(small, ROWS, USUAL, SPOKEN_OF) == [
+        ["Has a card: yes (usually no), lowers it"],
+        ["Nothing is unusual"],
+    ]
+    assert reasons(small, ROWS, USUAL, SPOKEN_OF, "zh")[1] == ["各项均与通常相同"]
     assert reasons(parts, ROWS, USUAL, SPOKEN_OF, "zh")[0][:2] == [
         "距今天数：43（通常6），推高",
         "有会员卡：是（通常否），拉低",

@@ -17,7 +17,8 @@ def schema(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="[KIND]", help="tag, theme, table, source, model, business or standards."
+            metavar="[KIND]",
+            help="tag, theme, table, source, model, label_set, business or standards.",
         ),
     ] = None,
     folder: Annotated[

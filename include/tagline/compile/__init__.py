@@ -9,6 +9,7 @@ from tagline.compile.plan import (
     compile_input,
     compile_label,
     compile_over,
+    compile_query,
     compile_ranks_and_rules,
     compile_tags,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "compile_input",
     "compile_label",
     "compile_over",
+    "compile_query",
     "compile_ranks_and_rules",
     "compile_tags",
 ]

@@ -254,7 +254,14 @@ def compile_input(
 ) -> Compiled:
     """An input query of a model: the key and `columns`, from what was so before as_of."""
     returned = {subject.key: DataType.TEXT, **columns}
-    return _compile_file(catalog.input_sql(name), catalog, as_of, returned, as_of)
+    return compile_query(catalog, catalog.input_sql(name), returned, as_of)
+
+
+def compile_query(
+    catalog: Catalog, file: SqlFile, returned: Mapping[str, DataType], as_of: datetime
+) -> Compiled:
+    """A SELECT of `returned`, the key among them, from what was so before as_of."""
+    return _compile_file(file, catalog, as_of, returned, as_of)
 
 
 def _compile_file(

@@ -1,6 +1,7 @@
 """The shapes of all definition files."""
 
 from tagline.definitions.business import BusinessDefinition, Standard, Standards
+from tagline.definitions.label_set import LabelSet
 from tagline.definitions.models import AnyModel
 from tagline.definitions.source import FileSource, Source, SqlSource
 from tagline.definitions.table import Column, Expectation, TableDefinition
@@ -26,6 +27,7 @@ __all__ = [
     "Expectation",
     "ExtractionTag",
     "FileSource",
+    "LabelSet",
     "ManualTag",
     "ModelTag",
     "Names",

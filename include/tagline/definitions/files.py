@@ -255,7 +255,7 @@ def _resolve(shape: Any, data: Any) -> Any:
     if get_origin(shape) in (Union, UnionType):
         members = [member for member in get_args(shape) if member is not type(None)]
         for member in members:
-            for discriminator in ("kind", "type", "task"):
+            for discriminator in ("kind", "task", "type"):
                 field = getattr(member, "model_fields", {}).get(discriminator)
                 if field is None or not isinstance(data, dict):
                     continue

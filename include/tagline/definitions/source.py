@@ -44,7 +44,7 @@ class FileTable(SourceTable):
     Files of one table may differ: `aliases` are other names that files give a column, `accepts`
     other types that they store it as; each value is then cast, and one that does not fit goes to
     quarantine as unparsable. `file_column` is a declared text column that no file has: it holds
-    the name of the row's file.
+    the name of the row's file. Of an `optional` one there may be no file yet: then it has no rows.
     """
 
     path: str = Field(min_length=1)
@@ -52,6 +52,7 @@ class FileTable(SourceTable):
     aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     accepts: dict[str, tuple[DataType, ...]] = Field(default_factory=dict)
     file_column: str | None = None
+    optional: bool = False
 
 
 class SqlTable(SourceTable):
@@ -78,7 +79,10 @@ class SourceDefinition(Definition):
 
 
 class FileSource(SourceDefinition):
-    """Files under a local folder, an installed package (`package://name/folder`) or a URL."""
+    """Files under a local folder, an installed package (`package://name/folder`) or a URL.
+
+    `home://folder` is a folder of this deployment's state, which is part of its backups.
+    """
 
     type: Literal["files"]
     location: str = Field(min_length=1)  # ${VARIABLE} is read from the environment

@@ -13,6 +13,7 @@ from tagline.definitions import (
     AnyModel,
     AnyTag,
     BusinessDefinition,
+    LabelSet,
     Source,
     Standards,
     TableDefinition,
@@ -28,6 +29,7 @@ SHAPES: Mapping[str, Any] = {
     "table": TableDefinition,
     "source": Source,
     "model": AnyModel,
+    "label_set": LabelSet,
     "business": BusinessDefinition,
     "standards": Standards,
 }
@@ -37,6 +39,7 @@ FILES: Mapping[str, str] = {  # where the files of a kind lie, under include/
     "table": "tables/*.yaml",
     "source": "sources/*.yaml",
     "model": "models/*.yaml",
+    "label_set": "labels/*.yaml",
     "business": "businesses/*.yaml",
     "standards": "standards.yaml",
 }

@@ -41,7 +41,7 @@ _TAG: Mapping[str, str] = {
     "otherwise": "What holds where no case does.",
     "model": "The model, by the name of its file in models/.",
     "output": "Which output of the model, such as probability or class; each kind has its own.",
-    "label_set": "The set of labels that people give.",
+    "label_set": "The label set that people answer, by the name of its file in labels/.",
     "agreement": "The share of the annotators that must agree on a value.",
 }
 
@@ -106,7 +106,8 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
     },
     "FileSource": {
         "type": "Files.",
-        "location": "The folder, `package://name/folder` or URL; ${VARIABLE} is filled in.",
+        "location": "The folder, `package://name/folder`, `home://folder` of the deployment's "
+        "state, or URL; ${VARIABLE} is filled in.",
     },
     "SqlSource": {
         "type": "A database.",
@@ -118,8 +119,31 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "aliases": "Other names that files give a column.",
         "accepts": "Other types that files store a column as; each value is then cast.",
         "file_column": "A declared text column that no file has: it holds the name of the file.",
+        "optional": "Whether there may be no file yet, which then means no rows.",
     },
     "SqlTable": {"table": "The table in the database, with or without its schema."},
+    "MulticlassModel": {
+        "classes": "The classes, by name.",
+        "label": "Which class each customer was: sql/labels/<label>.sql, with horizon and panels.",
+        "label_set": "The label set whose answers it learns from: labels/<label_set>.yaml.",
+        "slices": "Tags for each of whose values the model must be good.",
+    },
+    "ClassRule": {
+        "tag": "The tag that tells the class.",
+        "means": "The class that each of its values means; any other value is always wrong.",
+    },
+    "ClassGate": {
+        "min_macro_f1": "The least mean of the F1 of the classes.",
+        "min_gain_over_rule": "The least gain in macro F1 over the rule, at the lower end.",
+        "min_gain_over_majority": "The least gain in macro F1 over saying the most frequent class, "
+        "at the interval's lower end.",
+        "max_calibration_error": "The greatest calibration error of the likeliest class.",
+        "max_single_feature_auc": "Above this area, a single feature gives the label away.",
+        "max_feature_psi": "The greatest PSI of a feature on the holdout against training.",
+        "max_slice_gap": "How far the accuracy of a slice may surely lie below that of all.",
+        "min_slice_rows": "The least rows of a slice that is judged.",
+        "min_rows_of_class": "The least training rows of each class.",
+    },
     "BinaryModel": {
         "threshold": "The probability from which the class is true.",
     },
@@ -152,6 +176,20 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "min_slice_rows": "Customers below which a slice is not judged.",
         "min_positives": "The least number of customers with the label.",
     },
+    "LabelSet": {
+        "question": "What annotators are asked of each customer.",
+        "values": "The answers by name, each with what people see of it.",
+        "speaks_of": "The instant that a judgement speaks of: the one for which the customer was "
+        "asked about, or the start of the day on which it was judged.",
+        "min_annotators": "How many annotators must judge a customer before the label counts.",
+        "min_kappa": "The least agreement beyond chance, as kappa; no model learns from less.",
+        "min_customers": "How many customers two annotators must have judged to measure agreement.",
+        "adjudicators": "Who decides where annotators disagree, by name as in judged_by.",
+    },
+    "LabelValue": {
+        "name": "What annotators see, in English and Chinese.",
+        "guideline": "When to give this answer, in English and Chinese.",
+    },
     "DriftLimits": {
         "warn": "The PSI of an input above which the gate warns of the model's tags.",
         "withhold": "The PSI of an input above which the gate withholds them.",
@@ -179,6 +217,33 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "min_seed_agreement": "The least adjusted Rand index between two seeds.",
         "max_chance": "The greatest probability that circles drawn by lot are as alike.",
         "max_told_by_tag": "Above this share, a single tag of judged_by tells the circle.",
+    },
+    "PurchaseProcessModel": {
+        "population": "Whose purchases it is about: a condition over tags.",
+        "label": "Purchase days and their amount in the horizon: sql/labels/<label>.sql.",
+        "history": "The tags that hold what a customer has bought so far.",
+        "recent": "A second plain rule, measured beside the model and not judged.",
+        "features": "Left out: they are the tags under history.",
+    },
+    "PurchaseHistory": {
+        "frequency": "The tag of purchase days after the first.",
+        "recency": "The tag of days from the first purchase to the last.",
+        "age": "The tag of days from the first purchase until now.",
+        "mean_value": "The tag of the mean amount of a purchase day; without it, no amounts.",
+    },
+    "RecentRule": {
+        "tag": "The tag of purchase days in a window.",
+        "window": "How long that window is.",
+    },
+    "PurchaseGate": {
+        "min_repeaters": "The least number of customers who bought again.",
+        "min_gain": "The least gain in mean absolute error over the rule that the past rate "
+        "goes on, at the interval's lower end.",
+        "min_correlation": "The least correlation of expected with actual purchases.",
+        "max_total_error": "The greatest share by which all purchases may be missed.",
+        "max_value_error": "The greatest share by which the whole amount may be missed.",
+        "max_value_correlation": "Above this correlation, frequency and mean amount are not the "
+        "independent things that the model takes them for.",
     },
     "BusinessDefinition": {
         "timezone": "The IANA time zone in which its days are cut.",

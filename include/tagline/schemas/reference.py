@@ -101,6 +101,8 @@ def _sections(catalog: Catalog) -> Iterator[str]:
         for slug in slugs:
             tag = catalog.tag(slug)
             yield f"\n`include/{tag.path}`:\n\n```yaml\n{catalog.tag_text(tag)}```"
+        if kind == "manual":
+            yield from _label_set()
         yield ""
     yield "## Parts\n"
     for name, title in _PARTS.items():
@@ -115,6 +117,17 @@ def _sections(catalog: Catalog) -> Iterator[str]:
     yield _EXPRESSIONS
     yield from _functions()
     yield _REFUSED.rstrip("\n")
+
+
+def _label_set() -> Iterator[str]:
+    """The keys of a label set, which manual tags read."""
+    schema = schema_of("label_set")
+    file = "`include/labels/<label_set>.yaml`"
+    yield f"\nA label set is a file {file}: [labels by people](labels.md).\n"
+    yield from _keys(schema, schema["properties"], schema["$defs"])
+    yield "\nEach of its `values`:\n"
+    value = schema["$defs"]["LabelValue"]
+    yield from _keys(value, value["properties"], schema["$defs"])
 
 
 _VALUES: Mapping[DataType, str] = {

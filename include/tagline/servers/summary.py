@@ -112,13 +112,16 @@ def _model_line(registry: Registry, model: str, as_of: datetime) -> str:
         if (metric := found.metrics.get(name))
     ]
     reasons = f" ({'; '.join(found.reasons)})" if found.reasons else ""
-    return f"{model} as of {as_of:%Y-%m-%d}: {found.verdict}{reasons}, {', '.join(shown)}"
+    return ", ".join([f"{model} as of {as_of:%Y-%m-%d}: {found.verdict}{reasons}", *shown])
 
 
 _FIGURES = {
     "roc_auc": "holdout ROC AUC",
     "rule_roc_auc": "the plain rule's",
     "gain_over_rule": "gain",
+    "mae": "holdout mean absolute error",
+    "past_rate_mae": "going on as in the past",
+    "gain_over_past_rate": "gain",
     "weekly_agreement": "agreement between weeks",
     "seed_agreement": "between seeds",
     "likeness": "likeness on other tags",

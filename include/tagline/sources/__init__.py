@@ -60,13 +60,13 @@ class SourceReader(Protocol):
         """The rows of an interval (or more), or the snapshot; the files live for the block."""
 
 
-def open_source(catalog: Catalog, source: str) -> SourceReader:
-    """The reader of a source by its definition."""
+def open_source(catalog: Catalog, source: str, home: Path | None = None) -> SourceReader:
+    """The reader of a source by its definition; `home` is the folder of the deployment's state."""
     definition = catalog.sources[source]
     if isinstance(definition, FileSource):
         from tagline.sources.files import FileReader
 
-        return FileReader(source, definition, catalog)
+        return FileReader(source, definition, catalog, home)
     from tagline.sources.sql import SqlReader
 
     return SqlReader(source, definition)

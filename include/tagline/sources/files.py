@@ -28,6 +28,7 @@ from tagline.sources.text import stage_csv
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
 
+HOME = "home://"
 _DATE = re.compile(r"\{date(?::([^}]*))?\}")
 
 
@@ -38,6 +39,7 @@ class FileReader:
     source: str
     definition: FileSource
     catalog: Catalog
+    home: Path | None = None  # the folder of the deployment's state
 
     def delivered(self, table: str, wanted: Interval) -> list[Interval]:
         """The whole interval; with `{date}` in the path, the days whose file is there."""
@@ -87,7 +89,7 @@ class FileReader:
                 last = _local_day(self.catalog, as_of - timedelta(microseconds=1))
                 past = [day for day in there if day <= last]
                 paths = there[max(past)] if past else []
-        if not paths:
+        if not paths and not definition.optional:
             raise SourceUnavailable(
                 f"{self.source}.{table}: no file matches {definition.path!r} in "
                 f"{self._shown_location()}. Correct location or path in "
@@ -95,9 +97,9 @@ class FileReader:
             )
         folder = scratch / uuid.uuid4().hex
         try:
-            local = self._localise(paths, folder)
+            local = self._localise(paths, folder) or [_without_rows(definition, folder)]
             name = f"{self.source}.{table}"
-            text = (definition.format or _format(paths[0], name)) == "csv"
+            text = not paths or (definition.format or _format(local[0], name)) == "csv"
             _require_whole(local, name, text)
             before = [_state(path) for path in local]
             files = local
@@ -220,6 +222,8 @@ class FileReader:
         )
         if location.startswith("package://"):
             location = _package_folder(location, self.source)
+        elif location.startswith(HOME):
+            location = str(home_folder(location, self.home, self.source))
         elif "://" not in location:
             location = str((self.catalog.root / location).resolve())
         try:
@@ -241,6 +245,27 @@ def _package_folder(location: str, source: str) -> str:
             f"Install it, or correct location in sources/{source}.yaml."
         )
     return str(Path(found.submodule_search_locations[0]) / folder)
+
+
+def home_folder(location: str, home: Path | None, source: str) -> Path:
+    """The folder that `home://folder` names; it is made where it is not there yet."""
+    name = location.removeprefix(HOME)
+    if home is None or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        raise SourceUnavailable(
+            f"source {source}: {location!r} is no folder of a deployment's state. "
+            f"Write {HOME} and a name of letters in location of sources/{source}.yaml."
+        )
+    folder = home / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _without_rows(definition: FileTable, folder: Path) -> str:
+    """A file that has the declared columns and no row."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "nothing.csv"
+    path.write_text(",".join(definition.columns) + "\n", "utf-8")
+    return str(path)
 
 
 def _format(path: str, name: str) -> Literal["parquet", "csv"]:

@@ -15,7 +15,7 @@ from tagline.training.panels import Array
 Language = Literal["en", "zh"]
 
 REASONS = 3  # for each customer, at most
-LEAST = 0.05  # log odds; less is no reason
+LEAST = 0.05  # log odds; less is no reason beside a larger one
 SENTENCES: Mapping[Language, tuple[str, str]] = {  # of what raises, and of what lowers
     "en": (
         "{name}: {value} (usually {usual}), raises it",
@@ -23,6 +23,7 @@ SENTENCES: Mapping[Language, tuple[str, str]] = {  # of what raises, and of what
     ),
     "zh": ("{name}：{value}（通常{usual}），推高", "{name}：{value}（通常{usual}），拉低"),
 }
+NOTHING: Mapping[Language, str] = {"en": "Nothing is unusual", "zh": "各项均与通常相同"}
 WORDS: Mapping[Language, Mapping[str | None, str]] = {
     "en": {None: "none", "true": "yes", "false": "no"},
     "zh": {None: "无", "true": "是", "false": "否"},
@@ -59,24 +60,27 @@ def reasons(
     """For each row its largest contributions in words, the largest first.
 
     `contributions` has a column per feature of `usual`, in that order; `usual` is each feature's
-    usual value, `spoken_of` how it is named. A contribution below `least` (by default, log odds)
-    is no reason.
+    usual value, `spoken_of` how it is named. Beside the largest, a contribution counts from
+    `least` on (by default, in log odds). Of a row that differs from the usual in nothing that
+    counts, that is the reason.
     """
     slugs = list(usual)
     most = min(REASONS, len(slugs))
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
     size = np.take_along_axis(contributions, order, axis=1)
     said: list[list[str]] = [[] for _ in range(len(rows))]
-    named = np.where(np.abs(size) >= least, order, -1)
+    for row in np.flatnonzero(size[:, 0] == 0).tolist():
+        said[row].append(NOTHING[language])
     texts = [
-        _texts(rows[slug], (named == place).any(axis=1), spoken_of[slug], language)
+        _texts(rows[slug], (order == place).any(axis=1), spoken_of[slug], language)
         for place, slug in enumerate(slugs)
     ]
     usually = [spoken(usual[slug], spoken_of[slug], language) for slug in slugs]
     names = [spoken_of[slug][language] for slug in slugs]
     raises, lowers = SENTENCES[language]
     for rank in range(most):  # the largest contributions of all rows, then the next ones
-        strong = np.flatnonzero(np.abs(size[:, rank]) >= least)
+        enough = least if rank else np.finfo(float).tiny
+        strong = np.flatnonzero(np.abs(size[:, rank]) >= enough)
         for row, place, up in zip(
             strong.tolist(), order[strong, rank].tolist(), (size[strong, rank] > 0).tolist(),
             strict=True,

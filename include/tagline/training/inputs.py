@@ -75,6 +75,25 @@ def load_rows(
     """
     query = definition.label_query
     assert query is not None
+    subject = SUBJECTS[definition.subject]
+    key = subject.key
+    frame = load_tags(deployment, definition, compared, instant)
+    kept = [slug for slug in frame.columns if slug != key]
+    labels = label_table(deployment, query, instant, subject).to_pandas()
+    labels[key] = labels[key].astype(object)
+    outcomes = {column: f"outcome {column}" for column in query.columns}  # no tag has a space
+    labels = labels.rename(columns=outcomes)
+    frame = frame.merge(labels, on=key, validate="one_to_one")
+    frame = frame.sort_values(key, ignore_index=True)
+    told = frame[list(outcomes.values())].set_axis(list(outcomes), axis="columns")
+    return frame[key].to_numpy(), frame[kept], told
+
+
+def load_tags(
+    deployment: Deployment, definition: AnyModel, compared: Iterable[str], instant: datetime
+) -> pd.DataFrame:
+    """The key, features and compared tags of the population at one instant, by key."""
+    key = SUBJECTS[definition.subject].key
     types = tags_read(deployment.catalog, definition)
     compared = tuple(compared)
     for slug in compared:
@@ -84,22 +103,13 @@ def load_rows(
         types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
     kept = tuple(dict.fromkeys((*definition.features, *compared)))
     table = feature_table(deployment, instant, tuple(types))
-    subject = SUBJECTS[definition.subject]
-    key = subject.key
-    labels = label_table(deployment, query, instant, subject).to_pandas()
     with tempfile.TemporaryDirectory(prefix="tagline-panel-") as folder:
         path = str(Path(folder) / "features.parquet")
         pq.write_table(table, path)
         rows = population(deployment.engine, path, types, definition.population, kept, key)
     frame = typed_frame(rows, {slug: types[slug] for slug in kept})
     frame.insert(0, key, rows.column(key).to_pandas().astype(object))
-    labels[key] = labels[key].astype(object)
-    outcomes = {column: f"outcome {column}" for column in query.columns}  # no tag has a space
-    labels = labels.rename(columns=outcomes)
-    frame = frame.merge(labels, on=key, validate="one_to_one")
-    frame = frame.sort_values(key, ignore_index=True)
-    told = frame[list(outcomes.values())].set_axis(list(outcomes), axis="columns")
-    return frame[key].to_numpy(), frame[list(kept)], told
+    return frame.sort_values(key, ignore_index=True)
 
 
 def population_rows(asked: Scoring, more: Iterable[str] = ()) -> Iterator[pd.DataFrame]:

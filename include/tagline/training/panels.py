@@ -18,6 +18,9 @@ from tagline.definitions.types import DataType
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
+MOST_TRAINED = 400_000  # rows of all training panels; with more, a sample of the customers is kept
+MOST_JUDGED = 200_000  # rows of the holdout, whose intervals are then narrow enough
+
 NUMBERS = frozenset({DataType.INTEGER, DataType.NUMBER})
 CATEGORIES = frozenset({DataType.BOOLEAN, DataType.TEXT})
 

@@ -12,10 +12,7 @@ from tagline.training.evaluate import probability_bins
 from tagline.training.panels import Array
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
-
-    from tagline.training.targeting import Curve
 
 MODEL = "#1f6f8b"
 RULE = "#b5651d"
@@ -32,32 +29,28 @@ def figures(
     """File name -> figure: ROC, calibration, lift, and where given coefficients and importances."""
     drawn = {
         "roc.png": _roc(label, model, rule),
-        "calibration.png": _calibration(label, model),
+        "calibration.png": calibration(label, model),
         "lift.png": _lift(label, model, rule),
     }
     if weights is not None:
         title, unit = "Coefficients of the standardised inputs", "change of log odds per deviation"
-        drawn["coefficients.png"] = _bars(title, unit, weights)
+        drawn["coefficients.png"] = bars(title, unit, weights)
     if importance is not None:
         ranked = dict(sorted(importance.items(), key=lambda pair: -pair[1]))
-        drawn["importances.png"] = _bars("Importances", "mean absolute part of log odds", ranked)
+        drawn["importances.png"] = bars("Importances", "mean absolute part of log odds", ranked)
     return drawn
 
 
 def circle_sizes(names: Sequence[str], sizes: Sequence[int]) -> Figure:
     """How many customers each circle has."""
     height = 1.2 + 0.26 * len(names)
-    figure, axes = _axes("Circles", "customers", "", height=height)
+    figure, axes = draw_axes("Circles", "customers", "", height=height)
     axes.barh(list(names)[::-1], list(sizes)[::-1], color=MODEL)
     return figure
 
 
-def uplift_figures(points: Curve, deciles: pd.DataFrame) -> dict[str, Figure]:
-    """File name -> figure: the Qini curve, and the uplift by tenths of the customers."""
-    return {"qini.png": _qini(points), "uplift_by_decile.png": _deciles(deciles)}
-
-
-def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
+def draw_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
+    """An empty figure of the house's looks, for one plot."""
     figure = Figure(figsize=(6, height), layout="constrained")  # no pyplot: nothing to close
     axes = figure.subplots()
     axes.set_title(title, loc="left")
@@ -68,7 +61,7 @@ def _axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes
 
 
 def _roc(label: Array, model: Array, rule: Array) -> Figure:
-    figure, axes = _axes("ROC on the holdout", "false positive rate", "true positive rate")
+    figure, axes = draw_axes("ROC on the holdout", "false positive rate", "true positive rate")
     axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=1)
     for score, colour, name in ((model, MODEL, "model"), (rule, RULE, "plain rule")):
         order = np.argsort(-score, kind="stable")
@@ -83,8 +76,9 @@ def _roc(label: Array, model: Array, rule: Array) -> Figure:
     return figure
 
 
-def _calibration(label: Array, model: Array) -> Figure:
-    figure, axes = _axes("Calibration on the holdout", "predicted rate", "actual rate")
+def calibration(label: Array, model: Array) -> Figure:
+    """Predicted against actual rates, with their 95 % intervals."""
+    figure, axes = draw_axes("Calibration on the holdout", "predicted rate", "actual rate")
     bins = probability_bins(model)
     sizes = np.bincount(bins)
     kept = sizes > 0
@@ -97,31 +91,8 @@ def _calibration(label: Array, model: Array) -> Figure:
     return figure
 
 
-def _qini(points: Curve) -> Figure:
-    figure, axes = _axes(
-        f"Qini curve, area {points.area:.4f}", "share treated, highest uplift first",
-        "additional responses per customer",
-    )  # fmt: skip
-    axes.plot([0, 1], [0, points.gain[-1]], color=GUIDE, linewidth=1, label="at random")
-    axes.plot(points.share, points.gain, color=MODEL, label="by the model")
-    axes.legend(frameon=False)
-    return figure
-
-
-def _deciles(deciles: pd.DataFrame) -> Figure:
-    figure, axes = _axes("Uplift by tenths", "tenth, highest predicted uplift first", "uplift")
-    place, uplift = deciles["decile"].to_numpy(), deciles["uplift"].to_numpy()
-    error = [uplift - deciles["low"].to_numpy(), deciles["high"].to_numpy() - uplift]
-    axes.bar(place, uplift, yerr=error, color=MODEL, ecolor=GUIDE, label="measured")
-    axes.plot(place, deciles["predicted"].to_numpy(), "o", color=RULE, label="predicted")
-    axes.axhline(0, color=GUIDE, linewidth=1)
-    axes.set_xticks(place)
-    axes.legend(frameon=False)
-    return figure
-
-
 def _lift(label: Array, model: Array, rule: Array) -> Figure:
-    figure, axes = _axes("Lift on the holdout", "share of customers, highest first", "lift")
+    figure, axes = draw_axes("Lift on the holdout", "share of customers, highest first", "lift")
     share = np.arange(1, len(label) + 1) / len(label)
     shown = share >= 0.01
     axes.axhline(1, color=GUIDE, linewidth=1)
@@ -133,9 +104,10 @@ def _lift(label: Array, model: Array, rule: Array) -> Figure:
     return figure
 
 
-def _bars(title: str, unit: str, values: Mapping[str, float]) -> Figure:
+def bars(title: str, unit: str, values: Mapping[str, float]) -> Figure:
+    """The strongest values as bars, in their order."""
     strongest = dict(list(values.items())[:25])
-    figure, axes = _axes(title, unit, "", height=1.2 + 0.26 * len(strongest))
+    figure, axes = draw_axes(title, unit, "", height=1.2 + 0.26 * len(strongest))
     axes.barh(list(strongest)[::-1], list(strongest.values())[::-1], color=MODEL)
     axes.axvline(0, color=GUIDE, linewidth=1)
     return figure

@@ -26,7 +26,7 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 ESTIMATORS = "tagline.training.estimators."
 TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"  # arrays of nodes
-REQUIREMENTS = ("scikit-learn", "numpy", "pandas", "skops", "mlflow")
+REQUIREMENTS = ("scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
 # of MLflow itself, for every process that imports it or runs its server
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -8,8 +8,13 @@ from tagline.definitions.models.binary import BinaryModel
 from tagline.definitions.models.campaign_uplift import CampaignUpliftModel
 from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
+from tagline.definitions.models.multiclass import MulticlassModel
+from tagline.definitions.models.purchase_process import PurchaseProcessModel
 
-AnyModel = Annotated[BinaryModel | CampaignUpliftModel | CirclesModel, Field(discriminator="task")]
+AnyModel = Annotated[
+    BinaryModel | CampaignUpliftModel | CirclesModel | MulticlassModel | PurchaseProcessModel,
+    Field(discriminator="task"),
+]
 
 __all__ = [
     "AnyModel",
@@ -19,5 +24,7 @@ __all__ = [
     "DriftLimits",
     "LabelQuery",
     "ModelHead",
+    "MulticlassModel",
     "Panels",
+    "PurchaseProcessModel",
 ]

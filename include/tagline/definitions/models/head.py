@@ -63,6 +63,11 @@ class ModelHead(Definition):
         raise NotImplementedError
 
     @property
+    def feature_places(self) -> tuple[tuple[str | int, ...], ...]:
+        """Where the file names each of the features."""
+        return tuple(("features", index) for index in range(len(self.features)))
+
+    @property
     def compared(self) -> Mapping[tuple[str | int, ...], str]:
         """Tags that only training reads, such as a plain rule's, by their place in the file."""
         return {}

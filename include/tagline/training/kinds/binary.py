@@ -17,12 +17,16 @@ from tagline.training.fit import probability
 from tagline.training.inputs import load_panel, population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
 from tagline.training.looking_ahead import looking_ahead
-from tagline.training.panels import Panel, schedule, stack, thinned
+from tagline.training.panels import (
+    MOST_JUDGED,
+    MOST_TRAINED,
+    Panel,
+    schedule,
+    stack,
+    thinned,
+)
 from tagline.training.plots import figures
 from tagline.training.verdict import Outcome, Tried, assess
-
-MOST_TRAINED = 400_000  # rows of all training panels; with more, a sample of the customers is kept
-MOST_JUDGED = 200_000  # rows of the holdout, whose intervals are then narrow enough
 
 
 def train(asked: Training) -> Judged:

@@ -36,8 +36,10 @@ def deployment() -> Iterator[Deployment]:
     home = Path(tempfile.mkdtemp(prefix="tagline", dir="/tmp"))  # a socket path must be short
     settings = Settings(home=home, business="grocer", database_url=None, mlflow_url=None)
     with open_deployment(settings) as deployment:
-        models = {"circles": deployment.catalog.models["circles"]}
-        deployment = replace(deployment, catalog=replace(deployment.catalog, models=models))
+        catalog = deployment.catalog
+        fewer = {"weeks": 3, "seeds": 2}  # of what the file asks for: it takes half the time
+        models = {**catalog.models, "circles": catalog.models["circles"].model_copy(update=fewer)}
+        deployment = replace(deployment, catalog=replace(catalog, models=models))
         deployment.registry.start_run("load", AS_OF, NOW)
         extract(deployment, "load", AS_OF, NOW)
         clean(deployment, "load", AS_OF, NOW)

@@ -1,0 +1,96 @@
+"""Measures of a model of several classes on its holdout, each with a bootstrap interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tagline.training.evaluate import Interval, Metric, bootstrap, calibration_error
+from tagline.training.panels import Array
+
+Codes = np.ndarray[Any, np.dtype[np.int64]]  # places in the list of classes; -1 is none of them
+_TINY = 1e-15
+
+
+def evaluate_classes(
+    classes: Sequence[str],
+    label: Codes,
+    probabilities: Array,
+    majority: int,
+    rule: Codes,
+    champion: Array | None = None,
+) -> dict[str, Interval]:
+    """Measures of a model, of always saying `majority`, of a plain rule, and of the differences.
+
+    `probabilities` are rows × classes. All are measured on the same resamples of the same rows,
+    so differences are paired. The F1 of each class that occurs or is answered is `f1_<class>`.
+    """
+    answer = probabilities.argmax(axis=1)
+    likely = np.clip(probabilities[np.arange(len(label)), label], _TINY, 1)
+    right = (answer == label).astype(float)
+    metrics: dict[str, Metric] = {
+        "macro_f1": macro_f1(label, answer, len(classes)),
+        "accuracy": _mean(right),
+        "log_loss": _mean(-np.log(likely)),
+        "calibration_error": calibration_error(right, probabilities.max(axis=1)),
+        "majority_macro_f1": macro_f1(label, np.full(len(label), majority), len(classes)),
+        "rule_macro_f1": macro_f1(label, rule, len(classes)),
+        "rule_accuracy": _mean((rule == label).astype(float)),
+    }
+    for code in np.union1d(label, answer):
+        metrics[f"f1_{classes[code]}"] = _of_class(label, answer, code)
+    differences = {
+        "gain_over_majority": ("macro_f1", "majority_macro_f1"),
+        "gain_over_rule": ("macro_f1", "rule_macro_f1"),
+    }
+    if champion is not None:
+        metrics["champion_macro_f1"] = macro_f1(label, champion.argmax(axis=1), len(classes))
+        differences["gain_over_champion"] = ("macro_f1", "champion_macro_f1")
+    return bootstrap(metrics, differences, len(label))
+
+
+def macro_f1(label: Codes, answer: Codes, classes: int) -> Metric:
+    """The mean over classes of their F1; a class that neither occurs nor is answered is left out.
+
+    >>> label, answer = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    >>> round(float(macro_f1(label, answer, 2)(np.ones((1, 4)))[0]), 6)
+    0.733333
+    """
+    each = [_of_class(label, answer, code) for code in range(classes)]
+
+    def measure(weights: Array) -> Array:
+        scores = np.stack([metric(weights) for metric in each])
+        there = ~np.isnan(scores)
+        return np.asarray(np.where(there, scores, 0).sum(axis=0) / there.sum(axis=0))
+
+    return measure
+
+
+def confusion(label: Codes, answer: Codes, classes: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """How many rows of each class (down) were answered as each class (across)."""
+    found = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(found, (label, answer), 1)
+    return found
+
+
+def _of_class(label: Codes, answer: Codes, code: int) -> Metric:
+    """F1 of one class, NaN where it neither occurs nor is answered."""
+    both = ((label == code) & (answer == code)).astype(float)
+    either = (label == code).astype(float) + (answer == code)
+
+    def measure(weights: Array) -> Array:
+        total = weights @ either
+        score: Array = np.full(len(weights), np.nan)
+        np.divide(2 * (weights @ both), total, out=score, where=total > 0)
+        return score
+
+    return measure
+
+
+def _mean(values: Array) -> Metric:
+    def measure(weights: Array) -> Array:
+        return np.asarray((weights @ values) / weights.sum(axis=1))
+
+    return measure
