@@ -12,10 +12,8 @@ from tagline.training.evaluate import Interval, probability_bins
 from tagline.training.panels import Array
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
-    from tagline.training.targeting import Curve
 
 MODEL = "#1f6f8b"
 RULE = "#b5651d"
@@ -64,11 +62,6 @@ def interest_figures(
     return {"calibration.png": calibration(again, chance), "hit_share.png": figure}
 
 
-def uplift_figures(points: Curve, deciles: pd.DataFrame) -> dict[str, Figure]:
-    """File name -> figure: the Qini curve, and the uplift by tenths of the customers."""
-    return {"qini.png": _qini(points), "uplift_by_decile.png": _deciles(deciles)}
-
-
 def draw_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:
     """An empty figure of the house's looks, for one plot."""
     figure = Figure(figsize=(6, height), layout="constrained")  # no pyplot: nothing to close
@@ -108,29 +101,6 @@ def calibration(label: Array, model: Array) -> Figure:
     limit = float(max(predicted.max(), (actual + error).max()))
     axes.plot([0, limit], [0, limit], color=GUIDE, linewidth=1)
     axes.errorbar(predicted, actual, yerr=error, fmt="o-", color=MODEL, capsize=3)
-    return figure
-
-
-def _qini(points: Curve) -> Figure:
-    figure, axes = draw_axes(
-        f"Qini curve, area {points.area:.4f}", "share treated, highest uplift first",
-        "additional responses per customer",
-    )  # fmt: skip
-    axes.plot([0, 1], [0, points.gain[-1]], color=GUIDE, linewidth=1, label="at random")
-    axes.plot(points.share, points.gain, color=MODEL, label="by the model")
-    axes.legend(frameon=False)
-    return figure
-
-
-def _deciles(deciles: pd.DataFrame) -> Figure:
-    figure, axes = draw_axes("Uplift by tenths", "tenth, highest predicted uplift first", "uplift")
-    place, uplift = deciles["decile"].to_numpy(), deciles["uplift"].to_numpy()
-    error = [uplift - deciles["low"].to_numpy(), deciles["high"].to_numpy() - uplift]
-    axes.bar(place, uplift, yerr=error, color=MODEL, ecolor=GUIDE, label="measured")
-    axes.plot(place, deciles["predicted"].to_numpy(), "o", color=RULE, label="predicted")
-    axes.axhline(0, color=GUIDE, linewidth=1)
-    axes.set_xticks(place)
-    axes.legend(frameon=False)
     return figure
 
 

@@ -18,9 +18,9 @@ from tagline.training.evaluate import RESAMPLES, SEED
 from tagline.training.forward import DIVISIONS, PARTS
 from tagline.training.inputs import load_rows, population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
-from tagline.training.plots import uplift_figures
 from tagline.training.trials import Trial, joined
 from tagline.training.uplift import Judgement, assess_uplift, fit_uplift
+from tagline.training.uplift_plots import uplift_figures
 from tagline.training.verdict import Verdict
 
 LEAST = 0.005  # a change of the uplift by half a response in a hundred; less is no reason
