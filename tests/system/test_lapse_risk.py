@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from tagline.catalog import Catalog, load_catalog
+from tagline.definitions.models import BinaryModel
 from tagline.deployment import Deployment, open_deployment
 from tagline.errors import ModelRefused, NoData, UnknownName
 from tagline.registry.schema import ModelEvent, ModelVersion
@@ -135,8 +136,10 @@ def test_the_champion_scores_its_population_and_nobody_else(
     assert pc.is_valid(probability).equals(active)
     rate = pc.mean(probability).as_py()
     assert 0.03 < rate < 0.09  # about one in twenty lapses
-    threshold = deployment.catalog.models["lapse_risk"].threshold
-    assert table["is_likely_to_lapse"].equals(pc.greater_equal(probability, threshold))
+    definition = deployment.catalog.models["lapse_risk"]
+    assert isinstance(definition, BinaryModel)
+    likely = pc.greater_equal(probability, definition.threshold)
+    assert table["is_likely_to_lapse"].equals(likely)
     assert "win_back_priority" in table.column_names
 
 

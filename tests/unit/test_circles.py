@@ -193,10 +193,11 @@ def test_a_customer_not_seen_gets_the_circle_it_shares_most_with(fitted: Circles
     guest = rows[rows["customer_id"] == "c0000"].assign(customer_id="guest")
     stranger = pd.DataFrame({"customer_id": ["far"], "item": ["elsewhere"], "weight": [1.0]})
     answers = fitted.predict(pd.concat([guest, stranger])).set_index("customer_id")
-    assert answers.loc["guest", "circle"] == home
-    assert 0.5 < answers.loc["guest", "strength"] <= 1
-    assert answers.loc["far", "circle"] == 0
-    assert np.isnan(answers.loc["far", "strength"])
+    circle, strength = answers["circle"], answers["strength"]
+    assert circle["guest"] == home
+    assert 0.5 < strength["guest"] <= 1
+    assert circle["far"] == 0
+    assert np.isnan(strength["far"])
 
 
 def test_answers_do_not_depend_on_the_batch(
@@ -294,7 +295,8 @@ def test_likeness_is_the_difference_of_pairs_counted_one_by_one() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 4, 60)
     values = random.normal(size=(60, 3)) + labels[:, None] * 0.4
-    within, across = [], []
+    within: list[float] = []
+    across: list[float] = []
     for i, j in itertools.combinations(np.flatnonzero(labels), 2):
         distance = float(((values[i] - values[j]) ** 2).sum())
         (within if labels[i] == labels[j] else across).append(distance)

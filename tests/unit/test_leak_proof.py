@@ -204,8 +204,13 @@ def over_events(catalog: Catalog) -> set[str]:
 def test_a_compiler_that_sees_later_versions_is_caught_by_every_tag(
     sound: Proof, leak: str
 ) -> None:
-    compilers = (compile_tags, compile_label, compile_input)
-    proof = Proof(sound.catalog, sound.engine, *(leaky(each, *FUTURE[leak]) for each in compilers))
+    proof = Proof(
+        sound.catalog,
+        sound.engine,
+        leaky(compile_tags, *FUTURE[leak]),
+        leaky(compile_label, *FUTURE[leak]),
+        leaky(compile_input, *FUTURE[leak]),
+    )
     tags = set(proof.catalog.tags)
     if leak.startswith("since_at"):  # only ranks look at other customers than the tag's own
         tags = {slug for slug, tag in proof.catalog.tags.items() if kind_of(tag) == "rank"}

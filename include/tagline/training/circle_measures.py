@@ -62,7 +62,7 @@ def vectors(tags: pd.DataFrame) -> Vectors:
     columns: list[str] = []
     for slug in tags.columns:
         if not pd.api.types.is_numeric_dtype(tags[slug]):
-            shown = tags[slug].astype(object).fillna("").astype(str)
+            shown = tags[slug].fillna("").astype(str)
             values = pd.get_dummies(shown).to_numpy(dtype=float)
         elif tags[slug].isna().all():
             continue
@@ -145,9 +145,7 @@ def told_by(labels: Labels, values: pd.Series[Any]) -> float:
     shown = values[member]
     if pd.api.types.is_numeric_dtype(shown):
         shown = pd.qcut(shown.rank(method="first"), RANGES, labels=False)
-    _, group = np.unique(
-        shown.astype(object).fillna("").astype(str).to_numpy(dtype=str), return_inverse=True
-    )
+    group, _ = pd.factorize(shown, use_na_sentinel=False)
     circles, circle = np.unique(labels[member], return_inverse=True)
     counts = np.zeros((int(group.max(initial=-1)) + 1, len(circles)))
     np.add.at(counts, (group, circle), 1)

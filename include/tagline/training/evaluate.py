@@ -189,6 +189,15 @@ def probability_bins(probability: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.searchsorted(edges, probability, side="left")
 
 
+def ratio(part: Array, whole: Array) -> Metric:
+    """The sum of one value of the rows over the sum of another; NaN where that is 0."""
+
+    def measure(weights: Array) -> Array:
+        return _ratio(weights @ part, weights @ whole)
+
+    return measure
+
+
 def _mean(values: Array) -> Metric:
     def measure(weights: Array) -> Array:
         return np.asarray((weights @ values) / weights.sum(axis=1))

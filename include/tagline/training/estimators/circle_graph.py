@@ -48,7 +48,7 @@ def checked(rows: pd.DataFrame) -> pd.DataFrame:
     )
     # sorted by weight too: the sum of equal rows must not depend on their order
     kept = kept[kept["weight"] > 0].sort_values(list(COLUMNS), ignore_index=True)
-    return kept.groupby(["customer_id", "item"], as_index=False, sort=True)["weight"].sum()
+    return kept.groupby(["customer_id", "item"], sort=True)["weight"].sum().reset_index()
 
 
 def keys(customers: Sequence[str] | Texts) -> Keys:

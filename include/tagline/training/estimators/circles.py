@@ -40,7 +40,7 @@ class Links:
     graph: sparse.csr_array  # customers × customers
 
 
-class Circles(ClusterMixin, BaseEstimator):
+class Circles(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Leiden communities of the nearest-neighbour graph of customers who share items.
 
     Rows are (customer_id, item, weight): how often or how much a customer had to do with an item,
@@ -131,9 +131,11 @@ class Circles(ClusterMixin, BaseEstimator):
         kept = linked & (sizes[found] >= self.min_size)
         self.small_ = int(len(found) - kept.sum())
         first = first_id if previous is None else max(first_id, previous.next_id_)
-        self.labels_, self.next_id_ = identified(
+        labels, next_id = identified(
             np.where(kept, found + 1, NONE), earlier, first, self.min_overlap
         )
+        self.labels_: Integers = labels
+        self.next_id_: int = next_id
         self.circles_, self.sizes_ = _counted(self.labels_)
         self.centres_: Floats = unit_rows(
             _indicator(self.labels_, self.circles_) @ links.matrix

@@ -13,6 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
+from tagline.training.contributions import Described
 from tagline.training.drift import Bins, bins_of
 from tagline.training.estimators.tag_inputs import (
     CONSTANT,
@@ -28,7 +29,7 @@ LOGISTIC = "logistic_regression"
 TREES = "boosted_trees"
 CANDIDATES = (LOGISTIC, TREES)
 FOLDS = 3
-EXPLAINED = 12  # features of trees that contributions are computed of: the strongest in training
+EXPLAINED = 8  # features of trees that contributions are computed of: the strongest in training
 SAMPLE = 2000  # training rows by which the strongest are found
 SEED = 20170101
 _TINY = 1e-12
@@ -53,7 +54,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         features: Mapping[str, str],
         candidate: str = LOGISTIC,
-        described: Mapping[str, Mapping[str, str | None]] | None = None,
+        described: Mapping[str, Described] | None = None,
         strength: float = 0.1,
         trees: int = 100,
         leaves: int = 8,
@@ -122,7 +123,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         For logistic_regression they are exact: they add up to the row's log odds less those of
         an average training row. For boosted_trees each is the change of the log odds when the
         feature alone is put in place of its usual value. Features that say the same then share
-        what they say less than fully, so these do not add up; the features beyond the twelve
+        what they say less than fully, so these do not add up; the features beyond the eight
         strongest in training count as 0.
         """
         return self._contributions(self._design(rows), of)
@@ -178,7 +179,8 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 for slug, value in self.usual_.items()
             }
         )
-        return np.asarray(self.inputs_.transform(usual), dtype=float)[0]
+        row: Array = np.asarray(self.inputs_.transform(usual), dtype=float)[0]
+        return row
 
     def _design(self, rows: pd.DataFrame) -> Array:
         inputs: ColumnTransformer = self.inputs_

@@ -89,13 +89,14 @@ def answers(definition: CampaignUpliftModel, model: Any, rows: pd.DataFrame) -> 
     uplift = model.predict_uplift(features)
     parts = model.contributions(features)
     spoken_of: Any = model.described
+    said = reasons(parts, features, model.usual_, spoken_of, LEAST)
     return pd.DataFrame(
         {
             key: rows[key].to_numpy(),
             "uplift": uplift,
             "is_persuadable": np.asarray(uplift >= definition.threshold),
-            "reasons": reasons(parts, features, model.usual_, spoken_of, "en", LEAST),
-            "reasons_zh": reasons(parts, features, model.usual_, spoken_of, "zh", LEAST),
+            "reasons": said["en"],
+            "reasons_zh": said["zh"],
         }
     )
 

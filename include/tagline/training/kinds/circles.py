@@ -129,7 +129,8 @@ def _judged(
         return Candidate("leiden", newest), Verdict(reasons), counts
     fresh = [_unfitted(definition, seed).fit_links(links) for seed in range(definition.seeds)]
     slugs = (*definition.named_by, *definition.judged_by)
-    tags = load_tags(asked.deployment, definition, slugs, asked.as_of).loc[newest.customers_]
+    tags = load_tags(asked.deployment, definition, slugs, asked.as_of)
+    tags = tags.reindex(newest.customers_.tolist())
     known = {slug: asked.deployment.catalog.tags[slug].definition.name for slug in slugs}
     found_traits = traits(newest.labels_, tags[list(dict.fromkeys(definition.named_by))], known)
     names = named(found_traits, {} if earlier is None else _names_of(earlier))
