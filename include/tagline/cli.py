@@ -45,6 +45,7 @@ for command in (
     definitions.tag,
     serving.profile,
     serving.audience,
+    serving.similar,
     serving.export,
     releases.releases,
     releases.rollback,

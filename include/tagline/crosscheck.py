@@ -31,7 +31,7 @@ from tagline.expressions import Scope, parse_condition
 from tagline.judgements import lacking_labels
 from tagline.meaning import literal_fits
 from tagline.sqlfiles import SqlFile, unknown_tables
-from tagline.subjects import SUBJECTS
+from tagline.subjects import SUBJECTS, Subject
 
 _SLUG: TypeAdapter[str] = TypeAdapter(Slug)
 OF_EVERY_ROW = frozenset({"as_of", *(subject.key for subject in SUBJECTS.values())})
@@ -233,17 +233,29 @@ def _lacking(
     ]
 
 
-def check_model(file: DefinitionFile, model: AnyModel, names: Names) -> list[Fault]:
-    """Population, label, features and rule of a model."""
+def check_model(
+    file: DefinitionFile, model: AnyModel, names: Names, subjects: Mapping[str, Subject]
+) -> list[Fault]:
+    """Population, label, features and rule of a model; `subjects` are what tags tell of."""
     faults: list[Fault] = []
+    read: list[tuple[Location, str]] = []
+    said = f"the model is of each {model.subject}"
     types = {slug: tag.type for slug, tag in names.tags.items()}
     standards = {name: standard.type for name, standard in names.standards.items()}
     try:
-        parse_condition(model.population, Scope(types, standards))
+        chosen = parse_condition(model.population, Scope(types, standards)).names
+        read = [(("population",), slug) for slug in sorted(chosen)]
     except ExpressionError as error:
         if not any(kind in ("tags", "standards") for kind, _ in names.broken):
             faults.append(file.fault(("population",), f"population: {error}"))
     key = SUBJECTS[model.subject].key
+    read += [(("features", index), slug) for index, slug in enumerate(model.features)]
+    read += model.compared.items()
+    faults += [
+        file.fault(place, f"{slug} is a tag of each {subjects[slug].name}; {said}")
+        for place, slug in read
+        if slug in subjects and subjects[slug].name != model.subject
+    ]
     if (label := model.label_query) is not None:
         returned = (key, *label.columns)
         faults += _check_query(file, ("label",), label.name, returned, names, "labels")

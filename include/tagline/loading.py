@@ -38,7 +38,7 @@ from tagline.definitions.tag import Quality
 from tagline.errors import DefinitionError, Fault, UnknownName, did_you_mean
 from tagline.meaning import Meaning, World, digest, understand, version_of
 from tagline.sqlfiles import SqlFile, parse_sql, unknown_tables
-from tagline.subject_checks import check_before_models, check_model_subject, check_subject_table
+from tagline.subject_checks import check_before_models, check_subject_table
 from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
 
@@ -184,9 +184,8 @@ def load(root: Path, business: str) -> Catalog:
             project.faults += check_source(file, name, project.sources[name], names)
         elif kind == "models" and name in project.models:
             project.faults += check_file_name(file.name, "model", name)
-            project.faults += check_model(file, project.models[name], names)
             subjects = {slug: _subject(project, slug) for slug in tags.places}
-            project.faults += check_model_subject(file, project.models[name], subjects)
+            project.faults += check_model(file, project.models[name], names, subjects)
         elif kind == "label_sets" and name in project.label_sets:
             project.faults += check_file_name(file.name, "label set", name)
             project.faults += check_label_set(file, project.label_sets[name], names)

@@ -1,20 +1,19 @@
-"""Checks of what is about a subject: its canonical table, and models, each of one subject."""
+"""Checks of what is about a subject: its canonical table, and tags that a model's cannot make."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from tagline.definitions import (
-    AnyModel,
     AnyTag,
     DataType,
     ModelTag,
     StatisticTag,
     TableDefinition,
 )
-from tagline.definitions.files import DefinitionFile, Location
+from tagline.definitions.files import DefinitionFile
 from tagline.errors import Fault
-from tagline.subjects import SUBJECTS, Subject, subject_of_table
+from tagline.subjects import subject_of_table
 
 
 def check_subject_table(file: DefinitionFile, name: str, table: TableDefinition) -> list[Fault]:
@@ -35,25 +34,6 @@ def check_subject_table(file: DefinitionFile, name: str, table: TableDefinition)
         said = f"since_at is {since.type.value}; it tells the instant from which a row counts"
         faults.append(file.fault(("columns", "since_at", "type"), said))
     return faults
-
-
-def check_model_subject(
-    file: DefinitionFile, model: AnyModel, subjects: Mapping[str, Subject]
-) -> list[Fault]:
-    """A model reads tags of its own subject alone."""
-    about = SUBJECTS[model.subject]
-    named: dict[Location, str] = {
-        ("features", index): slug for index, slug in enumerate(model.features)
-    }
-    named |= model.compared
-    return [
-        file.fault(
-            place,
-            f"{slug} is a tag of each {subjects[slug].name}; the model is of each {about.name}",
-        )
-        for place, slug in named.items()
-        if slug in subjects and subjects[slug] is not about
-    ]
 
 
 def check_before_models(

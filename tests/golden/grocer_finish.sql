@@ -78,10 +78,23 @@ WITH wide_0 AS MATERIALIZED (
     scores_circles."id" AS "circle_id",
     scores_circles."strength" AS "circle_strength",
     scores_circles."circle_zh" AS "circle_zh",
+    scores_interests."reasons" AS "interest_reasons",
+    scores_interests."reasons_zh" AS "interest_reasons_zh",
+    scores_interests."strength" AS "interest_strength",
+    scores_interests."interests" AS "interests",
+    scores_interests."rising" AS "rising_interests",
     scores_purchase_process."expected_purchases" AS "expected_purchases_60d",
     scores_purchase_process."reasons" AS "expected_purchases_reasons",
     scores_purchase_process."reasons_zh" AS "expected_purchases_reasons_zh",
     scores_purchase_process."expected_value" AS "expected_value_60d",
+    scores_inferred_age_band."value" AS "inferred_age_band",
+    scores_inferred_age_band."confidence" AS "inferred_age_band_confidence",
+    scores_inferred_income_band."value" AS "inferred_income_band",
+    scores_inferred_income_band."confidence" AS "inferred_income_band_confidence",
+    scores_inferred_marital_status."value" AS "inferred_marital_status",
+    scores_inferred_marital_status."confidence" AS "inferred_marital_status_confidence",
+    scores_inferred_marital_status."reason" AS "inferred_marital_status_reason",
+    scores_inferred_marital_status."reason_zh" AS "inferred_marital_status_reason_zh",
     scores_lapse_risk."class" AS "is_likely_to_lapse",
     scores_repurchase_intention."class" AS "is_likely_to_reorder",
     scores_lapse_risk."probability" AS "lapse_probability",
@@ -99,6 +112,10 @@ WITH wide_0 AS MATERIALIZED (
     scores_lifecycle_stage."reasons_zh" AS "lifecycle_stage_reasons_zh"
   FROM candidate AS c
   LEFT JOIN scores_circles ON scores_circles.customer_id = c.customer_id
+  LEFT JOIN scores_inferred_age_band ON scores_inferred_age_band.customer_id = c.customer_id
+  LEFT JOIN scores_inferred_income_band ON scores_inferred_income_band.customer_id = c.customer_id
+  LEFT JOIN scores_inferred_marital_status ON scores_inferred_marital_status.customer_id = c.customer_id
+  LEFT JOIN scores_interests ON scores_interests.customer_id = c.customer_id
   LEFT JOIN scores_lapse_risk ON scores_lapse_risk.customer_id = c.customer_id
   LEFT JOIN scores_lifecycle_stage ON scores_lifecycle_stage.customer_id = c.customer_id
   LEFT JOIN scores_purchase_process ON scores_purchase_process.customer_id = c.customer_id
@@ -140,6 +157,10 @@ SELECT
   "home_ownership",
   "household_size",
   "income_band",
+  "interest_reasons",
+  "interest_reasons_zh",
+  "interest_strength",
+  "interests",
   "large_order_count_365d",
   "last_contact_days",
   "last_order_amount",
@@ -168,6 +189,7 @@ SELECT
   "recency_days",
   "repeat_purchase_days",
   "return_share_365d",
+  "rising_interests",
   "tenure_days",
   "top_categories_365d",
   "top_department",
@@ -185,6 +207,14 @@ SELECT
   "expected_purchases_reasons_zh",
   "expected_value_60d",
   "frequency_rank",
+  "inferred_age_band",
+  "inferred_age_band_confidence",
+  "inferred_income_band",
+  "inferred_income_band_confidence",
+  "inferred_marital_status",
+  "inferred_marital_status_confidence",
+  "inferred_marital_status_reason",
+  "inferred_marital_status_reason_zh",
   "is_dormant",
   "is_dormant__case",
   "is_likely_to_lapse",

@@ -144,7 +144,7 @@ def test_the_first_hundred_questions_of_the_queue_teach_more_than_a_hundred_at_r
         gains.append(scores[0] - scores[1])
     mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1) / REPEATS**0.5)
     assert mean - 2.09 * error > 0, (mean, error)  # Student's t with 19 degrees of freedom
-    assert mean > 0.02
+    assert mean > 0.05
 
 
 def macro_f1(label: Any, answer: Any) -> float:

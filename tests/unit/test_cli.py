@@ -106,7 +106,7 @@ def test_help_lists_every_command(tagline: Command) -> None:
     result = tagline("--help")
     assert result.code == 0
     commands = "check run tags tag profile audience export releases rollback release sql train"
-    for command in (*commands.split(), "models", "quarantine", "plan", "audiences"):
+    for command in (*commands.split(), "models", "quarantine", "plan", "audiences", "similar"):
         assert f" {command} " in result.out + result.err
 
 
@@ -230,6 +230,10 @@ def test_profile_audience_and_export_print_one_document(
     assert "1 customers" in tagline("audience", "recency_days > 60", "--export", str(one)).out
     assert parquet.read_table(one)["customer_id"].to_pylist() == ["1"]
     assert tagline("audience", "true", "--ids", "--export", str(one)).code == 2
+    like = tagline("similar", "segment = 'active'", "--by", "recency_days", "--json").json
+    assert (like["seeds"], [each["customer_id"] for each in like["customers"]]) == (1, ["1"])
+    assert tagline("similar", "segment = 'active'", "--ids").out == "1\n"
+    assert "everyone" in tagline("similar", "segment = 'active'").out
     refused = tagline("audience", "recency_day > 1")
     assert (refused.code, "recency_days" in refused.err) == (1, True)
 

@@ -12,7 +12,7 @@ import skops.io
 from tests import complete_journey
 
 from tagline.training.estimators.bought import Bought
-from tagline.training.estimators.interests import DecayedInterests
+from tagline.training.estimators.interests import Again, DecayedInterests
 from tagline.training.evaluate import Interval
 from tagline.training.interest_measures import measure
 
@@ -83,14 +83,14 @@ def test_the_strongest_come_first_and_equal_ones_by_name() -> None:
 
 
 def test_shoppers_with_a_taste_buy_their_interests_again(learnt: DecayedInterests) -> None:
-    metrics = measure(learnt, *shoppers(3, 1.5))
+    metrics = measure(learnt, Again.of(*shoppers(3, 1.5)))
     assert metrics["gain_over_popular"].low > 0.1
     assert metrics["calibration_error"].value < 0.05
 
 
 def test_shoppers_without_a_taste_gain_nothing_over_what_is_popular() -> None:
     """Smoothing leads back to popularity: no better, and hardly worse."""
-    gain = measure(fitted(shoppers(4, 0.0), shoppers(5, 0.0)), *shoppers(6, 0.0))
+    gain = measure(fitted(shoppers(4, 0.0), shoppers(5, 0.0)), Again.of(*shoppers(6, 0.0)))
     assert gain["gain_over_popular"].low <= 0
     assert gain["gain_over_popular"].value > -0.05
 
@@ -105,7 +105,7 @@ def test_a_recent_change_of_taste_is_learnt_from_the_panels() -> None:
 
     model = fitted(turned(7), turned(8))
     assert model.recent_part_ >= 0.3
-    assert measure(model, *turned(9))["gain_over_popular"].low > 0
+    assert measure(model, Again.of(*turned(9)))["gain_over_popular"].low > 0
 
 
 def test_customers_are_told_the_same_alone_as_among_others(learnt: DecayedInterests) -> None:
@@ -156,7 +156,7 @@ def year() -> tuple[int, dict[str, Interval]]:
         for at in (HOLDOUT - 2 * month, HOLDOUT - month, HOLDOUT)
     ]
     returned = set(holdout[0]["customer_id"]) & set(holdout[1]["customer_id"])
-    return len(returned), measure(fitted(*earlier), *holdout)
+    return len(returned), measure(fitted(*earlier), Again.of(*holdout))
 
 
 @pytest.mark.slow

@@ -85,7 +85,9 @@ MUTATIONS: tuple[Callable[[Any, Any], None], ...] = (
     replaced(None),
 )
 # arguments and zones by their names; of a multi-class model, keys that depend on each other
-TOLD_BY_CHECK_ALONE = re.compile(r"\.with(\.|$)|timezone|^multiclass (classes\b|label$)")
+TOLD_BY_CHECK_ALONE = re.compile(
+    r"\.with(\.|$)|timezone|^multiclass (classes\b|(label|horizon|panels)$)"
+)
 
 
 def one_of_each(kind: str) -> list[Path]:

@@ -292,6 +292,23 @@ def test_a_missing_variable_is_named(tmp_path: Path) -> None:
         Reading(reader, tmp_path, None, day(9))
 
 
+@pytest.mark.parametrize("path", ["*.csv", "a.parquet"])
+def test_an_optional_table_has_no_rows_until_a_file_is_there(tmp_path: Path, path: str) -> None:
+    source = a_source("home://answers", {"path": path, "optional": True})
+    reader = FileReader("s", source, a_catalog(tmp_path), tmp_path / "home")
+    assert Reading(reader, tmp_path, None, day(9)).kept == []
+    (tmp_path / "home/answers/a.csv").write_text("id,n,at\n1,2,2017-01-01\n", "utf-8")
+    kept = [row[0] for row in Reading(reader, tmp_path, None, day(9)).kept]
+    assert kept == ([1] if path == "*.csv" else [])
+
+
+@pytest.mark.parametrize("location", ["home://../etc", "home://", "home://a/b"])
+def test_a_folder_of_the_home_has_a_plain_name(tmp_path: Path, location: str) -> None:
+    source = a_source(location, {"path": "*.csv", "optional": True})
+    with pytest.raises(SourceUnavailable, match="no folder of a deployment's state"):
+        Reading(FileReader("s", source, a_catalog(tmp_path), tmp_path), tmp_path, None, day(9))
+
+
 def a_database(tmp_path: Path, url: str, **table: Any) -> SqlReader:
     definition = SqlSource.model_validate(
         {

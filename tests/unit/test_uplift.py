@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,23 @@ import pytest
 from tagline.definitions.models.campaign_uplift import UpliftGate
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
+from tagline.settings import PROJECT
 from tagline.training.estimators.uplift import APPROACHES, UpliftModel
 from tagline.training.evaluate import Interval, bootstrap
 from tagline.training.forward import Rows, forward, mean_of, parts
 from tagline.training.panels import Array
-from tagline.training.targeting import curve, mean_uplift, qini_area, uplift_by_decile
+from tagline.training.targeting import (
+    curve,
+    in_steps,
+    mean_uplift,
+    qini_area,
+    qini_interval,
+    uplift_by_decile,
+)
 from tagline.training.trials import Trial
 from tagline.training.uplift import Uplift, assess_uplift, fit_uplift
 
 FEATURES = {"age": DataType.NUMBER, "visits": DataType.INTEGER, "region": DataType.TEXT}
-KINDS = {"age": "number", "visits": "number", "region": "category"}
 
 
 def trial(seed: int, rows: int = 3000, moved: float = 0.3, chosen: float = 0.0) -> Trial:
@@ -87,9 +95,23 @@ def test_the_qini_area_equals_a_count_customer_by_customer() -> None:
 def test_a_curve_of_many_customers_is_drawn_in_steps_that_hardly_move_its_area() -> None:
     one = trial(5, rows=20_000)
     score = np.random.default_rng(6).random(20_000) + south(one)
-    found = curve(one.treated, one.outcome, score)
-    assert len(found.share) == 1001
-    assert found.area == pytest.approx(plain_area(one.treated, one.outcome, score), abs=2e-5)
+    ranks = pd.Series(score).rank().to_numpy() / 20_001
+    found = curve(one.treated, one.outcome, in_steps(ranks))
+    assert len(found.share) == 251
+    assert found.area == pytest.approx(plain_area(one.treated, one.outcome, score), abs=5e-5)
+
+
+def test_a_bootstrap_of_counts_is_that_of_the_rows() -> None:
+    one = trial(22, rows=2000)
+    score = in_steps(np.random.default_rng(23).random(2000) * 0.1)
+    metric = {"area": qini_area(one.treated, one.outcome, score)}
+    by_rows = bootstrap(metric, {}, 2000)["area"]
+    counted = qini_interval(one.treated, one.outcome, score)
+    assert counted.value == pytest.approx(by_rows.value, abs=1e-12)
+    assert counted.low == pytest.approx(by_rows.low, abs=0.0015)
+    assert counted.high == pytest.approx(by_rows.high, abs=0.0015)
+    wide = qini_interval(one.treated, one.outcome, score, confidence=1 - 0.05 / 3)
+    assert wide.low < counted.low < counted.value < counted.high < wide.high
 
 
 def test_a_score_without_order_has_no_area_and_a_reversed_one_a_negative() -> None:
@@ -109,8 +131,9 @@ def test_the_tenths_show_what_was_predicted_and_what_came() -> None:
     assert (
         (tenths["low"] < tenths["predicted"]) & (tenths["predicted"] < tenths["high"])
     ).sum() > 7
-    effect = mean_uplift(one.treated, one.outcome)(np.ones((1, 10_000)))[0]
-    assert tenths["uplift"].mean() == pytest.approx(effect, abs=0.005)
+    effect = mean_uplift(one.treated, one.outcome)
+    assert effect.low < effect.value < effect.high
+    assert tenths["uplift"].mean() == pytest.approx(effect.value, abs=0.005)
 
 
 def test_a_customer_is_judged_by_a_model_of_the_parts_before_its_own() -> None:
@@ -133,7 +156,7 @@ def test_a_customer_is_judged_by_a_model_of_the_parts_before_its_own() -> None:
 
 @pytest.mark.parametrize("approach", APPROACHES)
 def test_each_approach_finds_whom_the_treatment_moves_and_by_how_much(approach: str) -> None:
-    model = fit_uplift(approach, KINDS, trial(9, rows=6000))
+    model = fit_uplift(approach, FEATURES, trial(9, rows=6000))
     other = trial(10, rows=2000)
     asked = other.rows
     uplift = model.predict_uplift(asked)
@@ -148,7 +171,7 @@ def test_a_stored_model_answers_as_before(approach: str) -> None:
     io = pytest.importorskip("skops.io")
 
     one = trial(11, rows=1000)
-    model = fit_uplift(approach, KINDS, one)
+    model = fit_uplift(approach, FEATURES, one)
     trusted = [
         "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -228,29 +251,28 @@ def test_too_few_responses_are_refused_before_anything_is_fitted() -> None:
     assert any(reason.startswith("the untreated arm holds") for reason in judged.reasons)
 
 
-def test_intervals_of_several_candidates_are_wider() -> None:
-    one = trial(20, rows=800)
-    score = np.random.default_rng(21).random(800)
-    metric = {"area": qini_area(one.treated, one.outcome, score)}
-    usual = bootstrap(metric, {}, 800)["area"]
-    wide = bootstrap(metric, {}, 800, confidence=1 - 0.05 / 3)["area"]
-    assert wide.low < usual.low < usual.value < usual.high < wide.high
+def test_the_page_shows_the_files_of_the_mail_order() -> None:
+    page = (PROJECT / "docs" / "uplift.md").read_text("utf-8")
+    shown = re.findall(r"```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)```", page, flags=re.DOTALL)
+    assert len(shown) == 2
+    for path, text in shown:
+        assert (PROJECT / path).read_text("utf-8") == text, path
 
 
 @pytest.mark.slow
 def test_where_nobody_is_moved_chance_is_taken_for_signal_no_oftener_than_said() -> None:
-    """Of 200 trials without effect, a 95 % interval may lie above 0 in 5, 10 with bad luck."""
-    above, rows = 0, 600
-    for seed in range(200):
+    """Of 120 trials without effect, a 95 % interval may lie above 0 in 3, 8 with bad luck."""
+    above, rows = 0, 400
+    for seed in range(120):
         one = trial(1000 + seed, rows, moved=0)
         numbers = one.rows[["age", "visits"]].to_numpy(dtype=float)
         change = (one.treated - 0.5) * (one.outcome - one.outcome.mean())
 
         def score(learnt: Rows, asked: Rows, x: Array = numbers, y: Array = change) -> Array:
-            slopes: Array = np.linalg.lstsq(x[learnt], y[learnt])[0]
+            slopes = np.linalg.lstsq(x[learnt], y[learnt])[0]
             return np.asarray(x[asked] @ slopes)
 
         found = forward(np.char.add(f"{seed} ", one.customers.astype(str)), score)
-        area = {"area": qini_area(one.treated[found.rows], one.outcome[found.rows], found.ranks)}
-        above += bootstrap(area, {}, len(found.rows), resamples=200)["area"].low > 0
-    assert 0 < above <= 10
+        treated, outcome = one.treated[found.rows], one.outcome[found.rows]
+        above += qini_interval(treated, outcome, in_steps(found.ranks)).low > 0
+    assert 0 < above <= 8

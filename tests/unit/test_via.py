@@ -344,9 +344,9 @@ def test_tags_of_two_subjects_are_no_table(catalog: Catalog) -> None:
         compile_tags(catalog, AS_OF, ["is_idle", "needs_call"])
 
 
-def test_the_page_on_subjects_shows_the_files_of_the_fleet() -> None:
+def test_the_page_on_subjects_shows_the_files_of_the_tests() -> None:
     page = (PROJECT / "docs" / "subjects.md").read_text("utf-8")
-    shown = re.findall(r"```yaml\n# (\S+)\n(.*?)```", page, flags=re.DOTALL)
-    assert len(shown) == 5
+    shown = re.findall(r"```(?:yaml|sql)\n(?:#|--) (\S+)\n(.*?)```", page, flags=re.DOTALL)
+    assert len(shown) == 7
     for path, text in shown:
         assert (PROJECT / path).read_text("utf-8") == text, path

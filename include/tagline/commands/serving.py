@@ -91,6 +91,51 @@ def audience(
         )
 
 
+def similar(
+    context: Context,
+    expression: str,
+    count: Annotated[int, typer.Option("--count", min=1, help="How many to find.")] = 100,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", metavar="TAG,...", help="Compare by these tags; default all numbers and flags."
+        ),
+    ] = None,
+    as_of: AsOf = None,
+    list_ids: Annotated[bool, typer.Option("--ids", help="List only the customers.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the customers most like those for whom a condition over tags is true.
+
+    A similarity of 50% means: as near to the audience as its members are to each other.
+    """
+    from tagline.training.look_alikes import similar as find
+
+    chosen = tuple(name.strip() for name in by.split(",")) if by is not None else ()
+    with deployment(context) as opened:
+        found = find(opened, expression, count, optional_instant(opened.catalog, as_of), chosen)
+        day = asked(opened.catalog, found["as_of"])
+    if as_json:
+        answer_json(found)
+    elif list_ids:
+        answer("\n".join(each["customer_id"] for each in found["customers"]))
+    else:
+        answer_table(
+            ("customer", "similarity"),
+            [(each["customer_id"], f"{each['similarity']:.0%}") for each in found["customers"]],
+            title=f"like the {shown(found['seeds'])} of {expression}, release {found['release']} "
+            f"as of {day}",
+        )
+        answer_table(
+            ("tag", "audience", "found", "everyone"),
+            [
+                (each["tag"], *(_mean(each[group]) for group in ("seeds", "found", "everyone")))
+                for each in found["traits"]
+            ],
+            title="what sets the audience apart (means)",
+        )
+
+
 def export(
     context: Context,
     file: Annotated[str, typer.Argument(metavar="FILE.parquet")],
@@ -108,3 +153,7 @@ def export(
         answer_json({"file": file, about.table: rows})
     else:
         answer(f"{shown(rows)} {about.table} written to {file}")
+
+
+def _mean(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}"

@@ -33,9 +33,10 @@ class JudgementsRefused(TaglineError):
 
 
 def judgements(deployment: Deployment, label_set: str, as_of: datetime) -> list[Judgement]:
-    """Every judgement of a label set before as_of, by customers as they are known as of then.
+    """Every judgement of a label set before as_of, the oldest first.
 
-    Of a set that speaks of the instant asked about, judgements that do not say which are left out.
+    The customers are those who they are known to be as of then. Of a set that speaks of the instant
+    asked about, judgements that do not say which are left out.
     """
     catalog = deployment.catalog
     definition = catalog.label_set(label_set)
@@ -62,7 +63,7 @@ def judgements(deployment: Deployment, label_set: str, as_of: datetime) -> list[
                     row["judged_at"],
                 )
             )
-    return made
+    return sorted(made, key=lambda one: (one.judged_at, one.label_id))
 
 
 def decisions(deployment: Deployment, label_set: str, as_of: datetime) -> list[Decided]:

@@ -147,6 +147,17 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
     "BinaryModel": {
         "threshold": "The probability from which the class is true.",
     },
+    "CampaignUpliftModel": {
+        "trials": "The days on which the treatment was given at random, at whose midnight the "
+        "features are read.",
+        "candidates": "The ways to learn the uplift that are tried.",
+        "threshold": "The uplift from which is_persuadable is true.",
+    },
+    "UpliftGate": {
+        "min_qini_area": "The Qini area that the interval's lower end must lie above.",
+        "max_treatment_auc": "The greatest ROC AUC with which features may tell who was treated.",
+        "min_responses": "The least number of each arm's responses, and of those without.",
+    },
     "Panels": {
         "count": "How many instants; the newest is the holdout.",
         "every": "How far they lie apart.",
@@ -164,6 +175,40 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "max_slice_gap": "How far the area may surely lie below that of all, for one slice.",
         "min_slice_rows": "Customers below which a slice is not judged.",
         "min_positives": "The least number of customers with the label.",
+    },
+    "InterestsModel": {
+        "input": "What was bought before the instant: sql/inputs/<input>.sql, with customer_id, "
+        "item, weight (how often) and days_ago.",
+        "label": "What was bought in the horizon: sql/labels/<label>.sql, with customer_id and "
+        "item.",
+        "horizon": "How far ahead an interest is told to be bought again.",
+        "top": "How many interests a customer has at most.",
+        "max_customers": "It is learned from a sample of so many customers if there are more.",
+    },
+    "InterestsGate": {
+        "min_hit_share": "The least share of the interests of the customers who returned that "
+        "they bought again in the horizon.",
+        "min_gain_over_popular": "The least gain over as many of the most popular items, at the "
+        "interval's lower end.",
+        "max_calibration_error": "The greatest mean gap between the chance of an interest and how "
+        "often it was bought again.",
+        "min_customers": "The least number of customers who returned, in training and holdout.",
+    },
+    "SimilarCustomersModel": {
+        "attribute": "The tag that is inferred for those who have no value of it: a text or a "
+        "boolean.",
+        "features": "The tags that customers are compared by.",
+        "input": "What they are also compared by: sql/inputs/<input>.sql, with customer_id, item, "
+        "weight and days_ago.",
+        "min_confidence": "The confidence below which it abstains in any case.",
+        "max_customers": "It is learned from a sample of so many customers if more told it.",
+    },
+    "SimilarCustomersGate": {
+        "min_gain_over_mode": "The least gain over always saying the commonest value, at the "
+        "interval's lower end, where it answers.",
+        "min_answered": "The least share of customers to whom it gives an answer.",
+        "max_overconfidence": "How far its confidence may lie above its accuracy.",
+        "min_known": "The least number of customers who told the attribute.",
     },
     "LabelSet": {
         "question": "What annotators are asked of each customer.",
@@ -276,7 +321,7 @@ _OF_SOURCES: Mapping[str, str] = {
 # of model files, whatever their kind
 _OF_MODELS: dict[str, str] = {
     "task": "What kind of model it is.",
-    "subject": "What the model tells of.",
+    "subject": "What it tells of: customers, machines or opportunities.",
     "population": "Whom the model is about: a condition over tags at the panel's instant.",
     "label": "What came of each customer: sql/labels/<label>.sql.",
     "horizon": "How far after the instant the label looks.",

@@ -125,6 +125,11 @@ _FIGURES = {
     "weekly_agreement": "agreement between weeks",
     "seed_agreement": "between seeds",
     "likeness": "likeness on other tags",
+    "hit_share": "share of interests bought again",
+    "popular_hit_share": "of the most popular items",
+    "gain_over_popular": "gain",
+    "answered": "share of customers answered",
+    "gain_over_mode": "gain over the commonest value",
 }
 
 

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from tagline.definitions.models.similar_customers import SimilarCustomersGate
 from tagline.training.estimators.attribute import NeighbourAttribute
 from tagline.training.estimators.neighbours import Points
-from tagline.training.evaluate import SEED, Interval, Metric, bootstrap
-from tagline.training.panels import Array
+from tagline.training.evaluate import SEED, Interval, bootstrap, ratio
 
 REPEATS = 10
 
 
 def measure(
-    model: NeighbourAttribute, points: Points, values: Sequence[Any], repeats: int = REPEATS
+    model: NeighbourAttribute, points: Points, values: Iterable[Any], repeats: int = REPEATS
 ) -> dict[str, Interval]:
     """Learn from a random half and try on the other, `repeats` times; resampled by customer.
 
-    answered: the share of the customers asked about whom a value was said. Of those: accuracy,
+    answered: the share of the customers asked about of whom a value was said. Of those: accuracy,
     mode_accuracy (of always saying the commonest value of the half learnt from), gain_over_mode,
-    and calibration_error, how far the confidence is from the accuracy. Without any answer only
-    answered is measured. refused: the share of the repeats that were refused.
+    confidence, and overconfidence, by how much it lies above the accuracy. Without any answer only
+    answered is measured. refused: the share of the repeats that abstained from everyone.
     """
-    known = np.asarray(values, dtype=object)
+    known = np.asarray(list(values), dtype=object)
     random = np.random.default_rng(SEED)
     rows = len(known)
     asked, said, right, mode, sure = (np.zeros(rows) for _ in range(5))
@@ -44,12 +44,12 @@ def measure(
         right[at] += found["value"].to_numpy()[told] == known[at]
         mode[at] += known[at] == fitted.mode_
         sure[at] += found["confidence"].to_numpy()[told]
-    metrics = {"answered": _ratio(said, asked)}
+    metrics = {"answered": ratio(said, asked)}
     differences = {}
     if said.any():
-        metrics["accuracy"] = _ratio(right, said)
-        metrics["mode_accuracy"] = _ratio(mode, said)
-        metrics["confidence"] = _ratio(sure, said)
+        metrics["accuracy"] = ratio(right, said)
+        metrics["mode_accuracy"] = ratio(mode, said)
+        metrics["confidence"] = ratio(sure, said)
         differences = {
             "gain_over_mode": ("accuracy", "mode_accuracy"),
             "overconfidence": ("confidence", "accuracy"),
@@ -58,13 +58,38 @@ def measure(
     return bootstrap(metrics, differences, rows) | {"refused": Interval(share, share, share)}
 
 
-def _ratio(part: Array, whole: Array) -> Metric:
-    """The sum of a value per customer over the sum of another; NaN without any."""
-
-    def metric(weights: Array) -> Array:
-        below = weights @ whole
-        result = np.full(len(weights), np.nan)
-        np.divide(weights @ part, below, out=result, where=below > 0)
-        return result
-
-    return metric
+def judge(
+    gate: SimilarCustomersGate, model: NeighbourAttribute, metrics: Mapping[str, Interval]
+) -> tuple[str, ...]:
+    """Reasons why the attribute is not to be inferred; the model has learnt from all rows."""
+    if model.refused_:
+        return (
+            "the customers most alike tell this attribute no better than its commonest value, "
+            f"{model.mode_}, does: cross-validated, the gain is {model.gain_:.3f} and surely only "
+            f"above {model.gain_low_:.3f}, so it abstains from everyone",
+        )
+    if "gain_over_mode" not in metrics:
+        return (
+            "learning from a random half of the customers, it abstained from everyone of the "
+            "other half every time: what they have in common is too little to be learnt from",
+        )
+    reasons = []
+    answered, gain, over = (
+        metrics[name] for name in ("answered", "gain_over_mode", "overconfidence")
+    )
+    if gain.low <= gate.min_gain_over_mode:
+        reasons.append(
+            f"the gain over always saying the commonest value, {gain}, is not surely above "
+            f"min_gain_over_mode {gate.min_gain_over_mode:g}"
+        )
+    if answered.value < gate.min_answered:
+        reasons.append(
+            f"of the customers whose value was hidden, a share of {answered} was answered, below "
+            f"min_answered {gate.min_answered:g}"
+        )
+    if over.value > gate.max_overconfidence:
+        reasons.append(
+            f"its confidence is {over} above its accuracy, more than max_overconfidence "
+            f"{gate.max_overconfidence:g}"
+        )
+    return tuple(reasons)

@@ -15,13 +15,14 @@ from tagline.training.panels import Array
 Language = Literal["en", "zh"]
 
 REASONS = 3  # for each customer, at most
-LEAST = 0.05  # log odds; less is no reason beside a larger one
-SENTENCES: Mapping[Language, tuple[str, str]] = {  # of what raises, and of what lowers
-    "en": (
-        "{name}: {value} (usually {usual}), raises it",
-        "{name}: {value} (usually {usual}), lowers it",
-    ),
-    "zh": ("{name}：{value}（通常{usual}），推高", "{name}：{value}（通常{usual}），拉低"),
+LEAST = 0.05  # log odds; less is no reason
+SENTENCES: Mapping[Language, tuple[str, str, str]] = {  # before the value, of the usual one, end
+    "en": ("{name}: ", " (usually {usual}), ", "{direction} it"),
+    "zh": ("{name}：", "（通常{usual}），", "{direction}"),
+}
+DIRECTIONS: Mapping[Language, tuple[str, str]] = {
+    "en": ("lowers", "raises"),
+    "zh": ("拉低", "推高"),
 }
 NOTHING: Mapping[Language, str] = {"en": "Nothing is unusual", "zh": "各项均与通常相同"}
 WORDS: Mapping[Language, Mapping[str | None, str]] = {
@@ -54,40 +55,64 @@ def reasons(
     rows: pd.DataFrame,
     usual: Mapping[str, Any],
     spoken_of: Mapping[str, Described],
-    language: Language = "en",
-) -> list[list[str]]:
-    """For each row its largest contributions in words, the largest first.
+    least: float = LEAST,
+) -> dict[Language, list[list[str]]]:
+    """For each row its largest contributions in words, the largest first, in each language.
 
-    `contributions` has a column per feature of `usual`, in that order, in log odds; `usual` is
-    each feature's usual value, `spoken_of` how it is named. Of a row that differs from the usual
-    in nothing that counts, that is the reason.
+    `contributions` has a column per feature of `usual`, in that order; `usual` is each feature's
+    usual value, `spoken_of` how it is named. A contribution below `least` (by default, log odds)
+    and a value that reads as the usual one are no reasons; a row without any says that nothing
+    is unusual.
     """
-    slugs = list(usual)
-    most = min(REASONS, len(slugs))
-    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :most]
+    order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, : 2 * REASONS]
     size = np.take_along_axis(contributions, order, axis=1)
-    said: list[list[str]] = [[] for _ in range(len(rows))]
-    for row in np.flatnonzero(size[:, 0] == 0).tolist():
-        said[row].append(NOTHING[language])
-    texts = [
-        _texts(rows[slug], (order == place).any(axis=1), spoken_of[slug], language)
-        for place, slug in enumerate(slugs)
-    ]
-    usually = [spoken(usual[slug], spoken_of[slug], language) for slug in slugs]
-    names = [spoken_of[slug][language] for slug in slugs]
-    raises, lowers = SENTENCES[language]
-    for rank in range(most):  # the largest contributions of all rows, then the next ones
-        least = LEAST if rank else np.finfo(float).tiny
+    said: dict[Language, list[list[str]]] = {
+        language: [[] for _ in range(len(rows))] for language in SENTENCES
+    }
+    features = [_Feature(rows[slug], usual[slug], spoken_of[slug]) for slug in usual]
+    english, chinese = said["en"], said["zh"]
+    for rank in range(order.shape[1]):  # the largest contributions of all rows, then the next ones
         strong = np.flatnonzero(np.abs(size[:, rank]) >= least)
         for row, place, up in zip(
             strong.tolist(), order[strong, rank].tolist(), (size[strong, rank] > 0).tolist(),
             strict=True,
         ):  # fmt: skip
-            sentence = raises if up else lowers
-            said[row].append(
-                sentence.format(name=names[place], value=texts[place][row], usual=usually[place])
-            )
-    return said
+            if len(english[row]) < REASONS and (both := features[place].said(row, up)):
+                english[row].append(both[0])
+                chinese[row].append(both[1])
+    return {
+        language: [each or [NOTHING[language]] for each in lists]
+        for language, lists in said.items()
+    }
+
+
+class _Feature:
+    """The values of a feature, and the sentences around them; a million rows are worded by it."""
+
+    def __init__(self, values: pd.Series[Any], usual: Any, of: Described) -> None:
+        self._values = values.tolist()
+        self._of = of
+        self._usual = spoken(usual, of)
+        self._around: list[tuple[str, str, str, str]] = []
+        for up in (False, True):
+            parts: list[str] = []
+            for language, (before, after, end) in SENTENCES.items():
+                shown = spoken(usual, of, language)
+                direction = DIRECTIONS[language][up]
+                parts.append(before.format(name=of[language]))
+                parts.append(after.format(usual=shown) + end.format(direction=direction))
+            self._around.append((parts[0], parts[1], parts[2], parts[3]))
+
+    def said(self, row: int, up: bool) -> tuple[str, str] | None:
+        """The sentence in English and in Chinese; None where the value reads as the usual one."""
+        value = self._values[row]
+        english = spoken(value, self._of)
+        if english == self._usual:
+            return None
+        is_number = isinstance(value, float) and value == value
+        chinese = english if is_number else spoken(value, self._of, "zh")
+        before, after, before_zh, after_zh = self._around[up]
+        return before + english + after, before_zh + chinese + after_zh
 
 
 def spoken(value: Any, of: Described, language: Language = "en") -> str:
@@ -97,7 +122,7 @@ def spoken(value: Any, of: Described, language: Language = "en") -> str:
     >>> spoken(0.1234, of), spoken(None, of), spoken(float("nan"), of, "zh")
     ('12%', 'none', '无')
     """
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value != value:
         return WORDS[language][None]
     if isinstance(value, str):
         words = WORDS[language] if of["type"] == DataType.BOOLEAN else {}
@@ -108,16 +133,3 @@ def spoken(value: Any, of: Described, language: Language = "en") -> str:
     digits = 0 if size >= 100 else 1 if size >= 10 else 2
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if digits else text
-
-
-def _texts(
-    values: pd.Series[Any],
-    wanted: np.ndarray[Any, np.dtype[np.bool_]],
-    of: Described,
-    language: Language,
-) -> Mapping[int, str]:
-    """The values of the wanted rows in words, by place; each distinct one is worded once."""
-    places = np.flatnonzero(wanted)
-    codes, distinct = pd.factorize(values.iloc[places], use_na_sentinel=False)
-    words = [spoken(value, of, language) for value in distinct.tolist()]
-    return {place: words[code] for place, code in zip(places.tolist(), codes.tolist(), strict=True)}

@@ -100,6 +100,19 @@ def bootstrap(
     return {name: _interval(point[name], values, confidence) for name, values in sample.items()}
 
 
+def bootstrap_of_counts(
+    metric: Metric, counts: Array, resamples: int = RESAMPLES, confidence: float = 0.95
+) -> Interval:
+    """A metric with its percentile interval, of rows each of which stands for `counts` equal ones.
+
+    The same as `bootstrap` of all rows one by one, at a cost that follows the distinct ones.
+    """
+    rows = int(counts.sum())
+    drawn = np.random.default_rng(SEED).multinomial(rows, counts / rows, resamples)
+    value = float(metric(counts[None, :].astype(float))[0])
+    return _interval(value, metric(drawn.astype(float)), confidence)
+
+
 def _interval(value: float, sample: Array, confidence: float) -> Interval:
     outside = 50 * (1 - confidence)
     low, high = np.nanpercentile(sample, [outside, 100 - outside])
@@ -174,6 +187,15 @@ def probability_bins(probability: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The bin of each row, of at most ten by quantiles; equal values share a bin."""
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, BINS + 1)[1:-1]))
     return np.searchsorted(edges, probability, side="left")
+
+
+def ratio(part: Array, whole: Array) -> Metric:
+    """The sum of one value of the rows over the sum of another; NaN where that is 0."""
+
+    def measure(weights: Array) -> Array:
+        return _ratio(weights @ part, weights @ whole)
+
+    return measure
 
 
 def _mean(values: Array) -> Metric:

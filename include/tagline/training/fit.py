@@ -73,7 +73,7 @@ def fit(
     if training.rows[list(features)].nunique(dropna=False).max() < 2:
         raise ModelRefused("every feature is constant in the training rows; nothing to learn from")
     read = {slug: "number" if type_ in NUMBERS else "category" for slug, type_ in features.items()}
-    words = None if described is None else {slug: dict(described[slug]) for slug in features}
+    words = None if described is None else {slug: described[slug] for slug in features}
     model = TagClassifier(read, candidate=kind, described=words, strength=STRENGTH)
     model.fit(training.rows, training.label, training.customers)
     parameters: dict[str, Any] = {"rows": len(training.rows)}

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tagline.training.evaluate import Interval, Metric
+from tagline.training.evaluate import Interval
 from tagline.training.panels import Array
 
 PARTS = 5
@@ -63,11 +63,6 @@ def forward(customers: np.ndarray[Any, np.dtype[Any]], scorer: Scorer, division:
         scores.append(found)
         ranks.append(pd.Series(found).rank().to_numpy(dtype=float) / (len(asked) + 1))
     return Judged(np.concatenate(rows), np.concatenate(scores), np.concatenate(ranks))
-
-
-def of_rows(rows: Rows, metric: Metric) -> Metric:
-    """A metric of some rows as one of all."""
-    return lambda weights: metric(weights[:, rows])
 
 
 def mean_of(divisions: Sequence[Interval]) -> Interval:

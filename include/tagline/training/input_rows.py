@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,15 +26,31 @@ if TYPE_CHECKING:
 
 
 def load_input(
-    deployment: Deployment, definition: AnyModel, name: str, instant: datetime
+    deployment: Deployment,
+    definition: AnyModel,
+    name: str,
+    instant: datetime,
+    most: int | None = None,
 ) -> pd.DataFrame:
-    """What an input query returns of the model's population at one past instant, in order."""
+    """What an input query returns of the model's population at one past instant, in order.
+
+    Of `most` customers if there are more: always the same ones, as far as they are there.
+    """
     columns = definition.input_columns[name]
     with scratch_folder(deployment.settings, f"input-{name}") as folder:
         people = str(folder / "people.parquet")
-        pq.write_table(_people(deployment, definition, (), instant), people)
+        found = _people(deployment, definition, (), instant)
+        pq.write_table(found if most is None else sample(found, most), people)
         path = _joined(deployment, definition, name, instant, people, folder)
         return _frame(pq.read_table(path), columns)
+
+
+def sample(people: pa.Table, most: int) -> pa.Table:
+    """At most so many rows of a table with customer_id: those whose ids have the least hashes."""
+    if len(people) <= most:
+        return people
+    hashed = pd.util.hash_array(np.asarray(people.column("customer_id").to_pylist(), dtype=object))
+    return people.take(pa.array(np.sort(np.argpartition(hashed, most)[:most])))
 
 
 def load_tags(
@@ -48,8 +65,11 @@ def load_tags(
     return frame.sort_index()
 
 
-def input_parts(asked: Scoring, name: str) -> Iterator[pd.DataFrame]:
-    """What an input query returns of a candidate's population; a customer is never split."""
+def input_parts(asked: Scoring, name: str, size: int = BATCH) -> Iterator[pd.DataFrame]:
+    """What an input query returns of a candidate's population, in parts of about `size` rows.
+
+    A customer is never split.
+    """
     columns = asked.definition.input_columns[name]
     people = asked.folder / "people.parquet"
     with pq.ParquetWriter(str(people), pa.schema([("customer_id", pa.string())])) as writer:
@@ -59,7 +79,7 @@ def input_parts(asked: Scoring, name: str) -> Iterator[pd.DataFrame]:
     path = _joined(asked.deployment, asked.definition, name, asked.as_of, str(people), asked.folder)
     waiting = pd.DataFrame()
     with pq.ParquetFile(path) as rows:
-        for batch in rows.iter_batches(batch_size=BATCH):
+        for batch in rows.iter_batches(batch_size=size):
             part = pd.concat([waiting, _frame(pa.Table.from_batches([batch]), columns)])
             last = part["customer_id"] == part["customer_id"].iloc[-1]
             whole, waiting = part[~last], part[last]
@@ -109,12 +129,18 @@ def _joined(
 
 
 def _frame(table: pa.Table, columns: Iterable[str]) -> pd.DataFrame:
-    """The rows with ids and texts as objects, numbers as floats."""
-    frame = pd.DataFrame({"customer_id": pd.Series(table["customer_id"].to_pylist(), dtype=object)})
+    """The rows with ids and texts as objects, each different one once; numbers as floats."""
+    frame = pd.DataFrame({"customer_id": _texts(table["customer_id"])})
     for column in columns:
         values = table.column(column)
         if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
-            frame[column] = pd.Series(values.to_pylist(), dtype=object)
+            frame[column] = _texts(values)
         else:
             frame[column] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
     return frame
+
+
+def _texts(column: pa.ChunkedArray) -> pd.Series[Any]:
+    encoded = column.combine_chunks().dictionary_encode()
+    known = np.asarray([*encoded.dictionary.to_pylist(), None], dtype=object)
+    return pd.Series(known[encoded.indices.fill_null(len(known) - 1).to_numpy()], dtype=object)

@@ -20,7 +20,7 @@ from tagline.errors import ModelRefused
 from tagline.expressions import parse_condition
 from tagline.meaning import digest
 from tagline.subjects import CUSTOMER, SUBJECTS
-from tagline.training.panels import CATEGORIES, NUMBERS, Panel, part_of, typed_frame
+from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, part_of, typed_frame
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -61,7 +61,7 @@ def load_panel(
     """
     customers, rows, outcomes = load_rows(deployment, definition, compared, instant)
     known = outcomes["label"].notna().to_numpy()
-    label = outcomes["label"].astype(float).to_numpy()
+    label: Array = np.asarray(outcomes["label"].astype(float), dtype=float)
     return part_of(Panel(instant, customers, rows, label), known)
 
 

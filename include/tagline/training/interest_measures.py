@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
+from collections.abc import Mapping
 
+import numpy as np
+
+from tagline.definitions.models.interests import InterestsGate
 from tagline.training.estimators.bought import Codes
 from tagline.training.estimators.interests import Again, DecayedInterests, Memories
-from tagline.training.evaluate import Interval, Metric, bootstrap, probability_bins
+from tagline.training.evaluate import Interval, Metric, bootstrap, probability_bins, ratio
 from tagline.training.panels import Array
 
 
 def measure(
-    model: DecayedInterests,
-    rows: pd.DataFrame,
-    bought: pd.DataFrame,
-    champion: DecayedInterests | None = None,
+    model: DecayedInterests, holdout: Again, champion: DecayedInterests | None = None
 ) -> dict[str, Interval]:
     """Measures on a holdout: what was bought before its instant, and in the horizon after it.
 
@@ -26,13 +25,12 @@ def measure(
     item of the same customer with the most equal share in its long memory. All resample customers
     and are paired; rising_gain is left out where nothing rises.
     """
-    holdout = Again.of(rows, bought)
     pairs = holdout.pairs
     memories = model.remembered(pairs)
     listed = pairs.best(memories.score, model.top)
     metrics = {
         "hit_share": _share(holdout, holdout.hits(listed) / model.top),
-        "popular_hit_share": _share(holdout, _popular_hits(rows, bought, holdout, model.top)),
+        "popular_hit_share": _share(holdout, _popular_hits(holdout, model.top)),
         "calibration_error": _calibration(holdout, listed, model.chance(memories, listed)),
     }
     differences = {"gain_over_popular": ("hit_share", "popular_hit_share")}
@@ -46,18 +44,44 @@ def measure(
     return bootstrap(metrics, differences, len(pairs.customers))
 
 
+def judge(gate: InterestsGate, top: int, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
+    """Reasons why the measured interests may not serve."""
+    reasons = []
+    hits, gain, error = (
+        metrics[name] for name in ("hit_share", "gain_over_popular", "calibration_error")
+    )
+    if hits.value < gate.min_hit_share:
+        reasons.append(
+            f"of the {top} interests of a customer who returned, a share of {hits} was bought "
+            f"again, below min_hit_share {gate.min_hit_share:g}"
+        )
+    if gain.low <= gate.min_gain_over_popular:
+        reasons.append(
+            f"the gain over the {top} most popular items, {gain}, is not surely above "
+            f"min_gain_over_popular {gate.min_gain_over_popular:g}: that tells as much"
+        )
+    if error.value > gate.max_calibration_error:
+        reasons.append(
+            f"the chances of the interests are off by {error} on average, above "
+            f"max_calibration_error {gate.max_calibration_error:g}"
+        )
+    champion = metrics.get("gain_over_champion")
+    if champion is not None and champion.high < 0:
+        reasons.append(f"it is surely worse than the present champion: {champion} in hit share")
+    return tuple(reasons)
+
+
 def _share(holdout: Again, share: Array) -> Metric:
     """The mean over the customers who returned."""
-    return _ratio(np.where(holdout.returned, share, 0.0), holdout.returned.astype(float))
+    return ratio(np.where(holdout.returned, share, 0.0), holdout.returned.astype(float))
 
 
-def _popular_hits(rows: pd.DataFrame, bought: pd.DataFrame, holdout: Again, top: int) -> Array:
+def _popular_hits(holdout: Again, top: int) -> Array:
     """What share of the `top` most popular items each customer bought in the horizon."""
-    pairs = holdout.pairs
-    popular = np.argsort(-pairs.popularity(pairs.memory(np.inf)), kind="stable")[:top]
-    after = bought[bought["item"].isin(pairs.items[popular])]
-    counted = after.drop_duplicates(["customer_id", "item"]).groupby("customer_id").size()
-    return np.asarray(counted.reindex(pairs.customers.astype(object), fill_value=0) / top)
+    popular = np.argsort(-holdout.pairs.popularity(holdout.pairs.memory(np.inf)), kind="stable")
+    wanted = np.isin(holdout.bought_item, popular[:top])
+    hits = np.bincount(holdout.bought_customer[wanted], minlength=len(holdout.returned))
+    return np.asarray(hits / top)
 
 
 def _calibration(holdout: Again, listed: Codes, chance: Array) -> Metric:
@@ -90,16 +114,7 @@ def _rising_gain(holdout: Again, memories: Memories, rising: Codes) -> Metric:
     gain = holdout.again[rising].astype(float) - holdout.again[nearest]
     people = len(holdout.returned)
     who = pairs.customer[rising]
-    return _ratio(np.bincount(who, gain, people), np.bincount(who, minlength=people).astype(float))
-
-
-def _ratio(part: Array, whole: Array) -> Metric:
-    """The sum of a value per customer over the sum of another; NaN without any."""
-
-    def metric(weights: Array) -> Array:
-        below = weights @ whole
-        result = np.full(len(weights), np.nan)
-        np.divide(weights @ part, below, out=result, where=below > 0)
-        return result
-
-    return metric
+    return ratio(
+        np.bincount(who, gain, people).astype(float),
+        np.bincount(who, minlength=people).astype(float),
+    )

@@ -105,7 +105,8 @@ def _rows_before(
     folder: Path,
 ) -> Relation:
     remote = storage.is_remote(deployment.lake.location)
-    kept, crossing = [], []
+    kept: list[str] = []
+    crossing: list[str] = []
     for file in deployment.lake.files(f"clean.{name}", bounds[0], as_of):
         past = all(each in file.highest and file.highest[each] < as_of for each in bounds)
         (kept if past and not remote else crossing).append(file.path)  # no engine reads both
@@ -124,7 +125,7 @@ def _differs(
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
     if is_number:
         one, other = before.to_numpy(dtype=float), after.to_numpy(dtype=float)
-        return ~np.isclose(one, other, rtol=SAME, atol=0, equal_nan=True)
+        return np.asarray(~np.isclose(one, other, rtol=SAME, atol=0, equal_nan=True))
     both_missing = before.isna().to_numpy() & after.isna().to_numpy()
     return np.asarray((before != after).to_numpy(dtype=bool) & ~both_missing)
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from tagline.training.evaluate import probability_bins
+from tagline.training.evaluate import Interval, probability_bins
 from tagline.training.panels import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
 
 MODEL = "#1f6f8b"
 RULE = "#b5651d"
@@ -47,6 +48,18 @@ def circle_sizes(names: Sequence[str], sizes: Sequence[int]) -> Figure:
     figure, axes = draw_axes("Circles", "customers", "", height=height)
     axes.barh(list(names)[::-1], list(sizes)[::-1], color=MODEL)
     return figure
+
+
+def interest_figures(
+    again: Array, chance: Array, hit_shares: Mapping[str, Interval]
+) -> dict[str, Figure]:
+    """File name -> figure: chances of interests against what came true, and shares compared."""
+    figure, axes = draw_axes("Interests that were bought again", "share", "", height=2.6)
+    names = list(hit_shares)[::-1]
+    values = np.array([hit_shares[name].value for name in names])
+    ends = np.array([[hit_shares[name].low, hit_shares[name].high] for name in names])
+    axes.barh(names, values, xerr=np.abs(ends.T - values), color=MODEL, ecolor=GUIDE)
+    return {"calibration.png": calibration(again, chance), "hit_share.png": figure}
 
 
 def draw_axes(title: str, x: str, y: str, height: float = 4.5) -> tuple[Figure, Axes]:

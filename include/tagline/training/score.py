@@ -156,8 +156,8 @@ def serving_version(deployment: Deployment, model: str, as_of: datetime) -> Mode
     champion = deployment.registry.champion(model, as_of)
     if champion is None or champion.model_uri is None:
         raise ModelRefused(
-            f"no accepted version of model {model!r} whose labels ended by "
-            f"{as_of:%Y-%m-%d}; train it as of that day or before"
+            f"no accepted version of model {model!r} whose labels ended by {as_of:%Y-%m-%d}"
+            f"{_refusal(deployment, model, as_of) or '; train it as of that day or before'}"
         )
     changed = sorted(
         name
@@ -169,6 +169,20 @@ def serving_version(deployment: Deployment, model: str, as_of: datetime) -> Mode
             f"model {model!r} was trained on other versions of {', '.join(changed)}; train it again"
         )
     return champion
+
+
+def _refusal(deployment: Deployment, model: str, as_of: datetime) -> str | None:
+    """What the gate said of the newest version that could have served, if it refused that."""
+    judged = [
+        version
+        for version in deployment.registry.model_versions(model)
+        if version.label_end_at <= as_of and version.verdict == "refused"
+    ]
+    if not judged:
+        return None
+    newest = max(judged, key=lambda version: (version.label_end_at, version.id))
+    reasons = "; ".join(newest.reasons)
+    return f": the gate refused that of {newest.trained_as_of:%Y-%m-%d}, {reasons}"
 
 
 def score_model(

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tagline.training.evaluate import Metric
+from tagline.training.evaluate import Interval, Metric, bootstrap_of_counts, roc_auc
 from tagline.training.panels import Array
 
-STEPS = 1000  # of the curve, so that a resample of many rows costs little
+STEPS = 250  # of the curve, so that a resample of many rows costs little
 DECILES = 10
 
 
@@ -50,6 +50,11 @@ def curve(treated: Array, outcome: Array, score: Array) -> Curve:
     return Curve(share[0], gain[0])
 
 
+def in_steps(ranks: Array) -> Array:
+    """Ranks between 0 and 1 as numbers of steps of the curve, so that few are different."""
+    return np.floor(ranks * STEPS)
+
+
 def mean_curve(curves: Sequence[Curve]) -> Curve:
     """The mean gain of several curves at each of STEPS shares."""
     share = np.linspace(0, 1, STEPS + 1)
@@ -67,16 +72,40 @@ def qini_area(treated: Array, outcome: Array, score: Array) -> Metric:
     return measure
 
 
-def mean_uplift(treated: Array, outcome: Array) -> Metric:
+def qini_interval(
+    treated: Array, outcome: Array, score: Array, confidence: float = 0.95
+) -> Interval:
+    """The Qini area with its bootstrap interval."""
+    rows, counts = _distinct(treated, outcome, score)
+    return bootstrap_of_counts(qini_area(*rows.T), counts, confidence=confidence)
+
+
+def mean_uplift(treated: Array, outcome: Array, confidence: float = 0.95) -> Interval:
     """The response rate of the treated less that of the others."""
-    columns = np.stack([treated, treated * outcome, 1 - treated, (1 - treated) * outcome], axis=1)
+    rows, counts = _distinct(treated, outcome)
+    is_treated, responds = rows.T
+    columns = np.stack(
+        [is_treated, is_treated * responds, 1 - is_treated, (1 - is_treated) * responds], axis=1
+    )
 
     def measure(weights: Array) -> Array:
         sizes = weights @ columns
         rates = sizes[:, [1, 3]] / np.maximum(sizes[:, [0, 2]], 1)
         return np.asarray(rates[:, 0] - rates[:, 1])
 
-    return measure
+    return bootstrap_of_counts(measure, counts, confidence=confidence)
+
+
+def told_apart(treated: Array, ranks: Array, confidence: float = 0.95) -> Interval:
+    """The ROC AUC with which a score tells who was treated, with its bootstrap interval."""
+    rows, counts = _distinct(treated, in_steps(ranks))
+    return bootstrap_of_counts(roc_auc(*rows.T), counts, confidence=confidence)
+
+
+def _distinct(*columns: Array) -> tuple[Array, Array]:
+    """The distinct rows of columns, and how often each occurs."""
+    rows, counts = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
+    return rows, counts.astype(float)
 
 
 def uplift_by_decile(
@@ -114,15 +143,11 @@ def uplift_by_decile(
 
 
 def _sums(treated: Array, outcome: Array, score: Array) -> Metric:
-    """weights (resamples × rows) -> sums (resamples × steps × 4), the highest scores first.
+    """weights (resamples × rows) -> sums (resamples × scores × 4), the highest scores first.
 
-    The four are the untreated without and with a response, then the treated alike. Equal scores
-    share a step; there are at most STEPS.
+    The four are the untreated without and with a response, then the treated alike.
     """
-    _, place, counts = np.unique(-score, return_inverse=True, return_counts=True)
-    first = np.cumsum(counts) - counts
-    step = (first * STEPS // len(score))[place]
-    _, step = np.unique(step, return_inverse=True)
+    _, step = np.unique(-score, return_inverse=True)
     steps = int(step.max()) + 1
     cell = step * 4 + (treated * 2 + outcome).astype(int)
     order = np.argsort(cell, kind="stable")

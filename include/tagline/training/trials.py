@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,11 @@ from sklearn.pipeline import make_pipeline
 
 from tagline.training.estimators.tag_inputs import linear_inputs
 from tagline.training.estimators.uplift import shapes_of
-from tagline.training.evaluate import Interval, bootstrap, roc_auc
+from tagline.training.evaluate import Interval
 from tagline.training.forward import Rows, forward
 from tagline.training.panels import Array
+from tagline.training.targeting import told_apart
 
-_RESAMPLES = 400
 _NAMED = 3  # how many of the features that differ are named
 
 
@@ -54,6 +54,16 @@ class Trial:
         return hashed.hexdigest()[:16]
 
 
+def joined(trials: Sequence[Trial]) -> Trial:
+    """Several trials as one."""
+    return Trial(
+        np.concatenate([one.customers for one in trials]),
+        pd.concat([one.rows for one in trials], ignore_index=True),
+        np.concatenate([one.treated for one in trials]),
+        np.concatenate([one.outcome for one in trials]),
+    )
+
+
 def treatment_auc(trial: Trial, features: Mapping[str, str]) -> dict[str, Interval]:
     """How well the features tell who was treated, each by a model that has not seen the customer.
 
@@ -78,10 +88,9 @@ def treatment_auc(trial: Trial, features: Mapping[str, str]) -> dict[str, Interv
             return answer
 
         judged = forward(trial.customers, propensity)
-        rank = np.round(judged.ranks, 3)  # few values: quick to resample
-        metrics[name] = roc_auc(trial.treated[judged.rows], rank)
-    confidence = 1 - 0.05 / len(metrics)
-    return bootstrap(metrics, {}, len(judged.rows), _RESAMPLES, confidence)
+        confidence = 1 - 0.05 / len(models)
+        metrics[name] = told_apart(trial.treated[judged.rows], judged.ranks, confidence)
+    return metrics
 
 
 def differences(trial: Trial, features: Mapping[str, str]) -> dict[str, float]:

@@ -9,16 +9,18 @@ import pandas as pd
 
 from tagline.definitions.models.campaign_uplift import UpliftGate
 from tagline.definitions.types import DataType
+from tagline.training.contributions import Described
 from tagline.training.estimators.uplift import UpliftModel
-from tagline.training.evaluate import Interval, bootstrap
-from tagline.training.forward import DIVISIONS, Judged, Rows, forward, mean_of, of_rows
+from tagline.training.evaluate import Interval
+from tagline.training.forward import DIVISIONS, Judged, Rows, forward, mean_of
 from tagline.training.panels import NUMBERS, Array
 from tagline.training.targeting import (
     Curve,
     curve,
+    in_steps,
     mean_curve,
     mean_uplift,
-    qini_area,
+    qini_interval,
     uplift_by_decile,
 )
 from tagline.training.trials import Trial, differences, not_comparable, treatment_auc
@@ -63,17 +65,19 @@ def assess_uplift(
     lacking = enough(gate, trial)
     if lacking:
         return Uplift(lacking)
-    kinds = kinds_of(features)
-    propensity = treatment_auc(trial, kinds)
-    unlike = not_comparable(propensity, differences(trial, kinds), gate.max_treatment_auc)
+    propensity = treatment_auc(trial, kinds_of(features))
+    unlike = not_comparable(
+        propensity, differences(trial, kinds_of(features)), gate.max_treatment_auc
+    )
     if unlike:
         return Uplift(unlike, propensity)
-    judged = {approach: _judged(approach, trial, kinds) for approach in approaches}
+    judged = {approach: _judged(approach, trial, features) for approach in approaches}
     confidence = 1 - 0.05 / len(approaches)
-    measured = _measured(trial, judged, confidence)
+    effect = mean_uplift(trial.treated, trial.outcome, confidence)
     candidates = []
     for approach, divisions in judged.items():
-        metrics = {"qini_area": measured[approach], "mean_uplift": measured["mean_uplift"]}
+        areas = [qini_interval(*_scored(trial, one), confidence) for one in divisions]
+        metrics = {"qini_area": mean_of(areas), "mean_uplift": effect}
         candidates.append(
             Judgement(
                 approach,
@@ -88,9 +92,15 @@ def assess_uplift(
     return Uplift(best.reasons, best.metrics, tuple(candidates))
 
 
-def fit_uplift(approach: str, kinds: Mapping[str, str], trial: Trial) -> UpliftModel:
+def fit_uplift(
+    approach: str,
+    features: Mapping[str, DataType],
+    trial: Trial,
+    spoken_of: Mapping[str, Described] | None = None,
+) -> UpliftModel:
     """The model of one approach, learnt from the whole trial."""
-    return UpliftModel(kinds, approach).fit(trial.rows, trial.treated, trial.outcome)
+    model = UpliftModel(kinds_of(features), approach, spoken_of)
+    return model.fit(trial.rows, trial.treated, trial.outcome)
 
 
 def kinds_of(features: Mapping[str, DataType]) -> dict[str, str]:
@@ -134,33 +144,17 @@ def judge_uplift(
     )
 
 
-def _judged(approach: str, trial: Trial, kinds: Mapping[str, str]) -> tuple[Judged, ...]:
+def _judged(approach: str, trial: Trial, features: Mapping[str, DataType]) -> tuple[Judged, ...]:
     def score(learnt: Rows, asked: Rows) -> Array:
-        model = fit_uplift(approach, kinds, trial.part(learnt))
+        model = fit_uplift(approach, features, trial.part(learnt))
         return model.predict_uplift(trial.rows.iloc[asked])
 
     return tuple(forward(trial.customers, score, division) for division in range(DIVISIONS))
 
 
 def _scored(trial: Trial, judged: Judged) -> tuple[Array, Array, Array]:
-    return trial.treated[judged.rows], trial.outcome[judged.rows], judged.ranks
-
-
-def _measured(
-    trial: Trial, judged: Mapping[str, tuple[Judged, ...]], confidence: float
-) -> dict[str, Interval]:
-    """The Qini area of each approach, and the mean uplift, all on the same resamples."""
-    metrics = {"mean_uplift": mean_uplift(trial.treated, trial.outcome)}
-    for approach, divisions in judged.items():
-        for number, one in enumerate(divisions):
-            area = qini_area(*_scored(trial, one))
-            metrics[f"{approach} {number}"] = of_rows(one.rows, area)
-    found = bootstrap(metrics, {}, len(trial.treated), confidence=confidence)
-    areas = {
-        approach: mean_of([found[f"{approach} {number}"] for number in range(len(divisions))])
-        for approach, divisions in judged.items()
-    }
-    return {"mean_uplift": found["mean_uplift"], **areas}
+    """Treatment, outcome and the step of the curve of each row that was judged."""
+    return trial.treated[judged.rows], trial.outcome[judged.rows], in_steps(judged.ranks)
 
 
 def _mean_deciles(trial: Trial, divisions: Sequence[Judged]) -> pd.DataFrame:

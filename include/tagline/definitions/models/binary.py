@@ -59,8 +59,10 @@ class BinaryModel(ModelHead):
     @property
     def compared(self) -> Mapping[tuple[str | int, ...], str]:
         """The plain rule's tag, and those of the slices."""
-        slices = {("slices", place): slug for place, slug in enumerate(self.slices)}
-        return {("rule", "tag"): self.rule.tag, **slices}
+        found: dict[tuple[str | int, ...], str] = {("rule", "tag"): self.rule.tag}
+        for place, slug in enumerate(self.slices):
+            found["slices", place] = slug
+        return found
 
     @property
     def drift_limits(self) -> DriftLimits:

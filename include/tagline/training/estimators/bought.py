@@ -55,7 +55,7 @@ class Bought:
     def memory(self, half_life: float) -> Array:
         """Weight of each pair when a row counts half after `half_life` days."""
         decayed = self.weight * np.exp2(-self.days_ago / half_life)
-        return np.bincount(self.pair, decayed, minlength=len(self.customer))
+        return np.bincount(self.pair, decayed, minlength=len(self.customer)).astype(float)
 
     def newest(self) -> Array:
         """How many days ago each pair was bought last."""
@@ -65,7 +65,8 @@ class Bought:
 
     def total(self, values: Array) -> Array:
         """The customer's sum of a value per pair, for each pair."""
-        return np.bincount(self.customer, values, minlength=len(self.customers))[self.customer]
+        totals = np.bincount(self.customer, values, minlength=len(self.customers))
+        return np.asarray(totals[self.customer], dtype=float)
 
     def popularity(self, values: Array) -> Array:
         """Each item's share in the sum of a value per pair."""
@@ -83,13 +84,12 @@ class Bought:
         rank = np.arange(len(order)) - first[self.customer[order]]
         return order[rank < top]
 
-    def among(self, bought: pd.DataFrame) -> Flags:
-        """Whether each pair is one of the rows (customer_id, item)."""
+    def keys(self, bought: pd.DataFrame) -> Codes:
+        """customer × items + item of each of the rows (customer_id, item) that is known, once."""
         who = positions(self.customers, bought["customer_id"])
         what = positions(self.items, bought["item"])
         known = (who >= 0) & (what >= 0)
-        keys = who[known] * len(self.items) + what[known]
-        return np.isin(self.customer * len(self.items) + self.item, keys)
+        return np.unique(who[known] * len(self.items) + what[known])
 
 
 def lists(values: Names, of: Codes, count: int) -> list[list[Any]]:

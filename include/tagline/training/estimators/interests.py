@@ -63,10 +63,15 @@ class DecayedInterests(BaseEstimator):  # type: ignore[misc]
         customer_id and item of the horizon. Panels sort by their name; the last one's popularity
         is kept.
         """
-        panels = [
-            Again.of(part, bought[bought["panel"] == name])
-            for name, part in rows.groupby("panel", sort=True)
-        ]
+        return self.fit_panels(
+            [
+                Again.of(part, bought[bought["panel"] == name])
+                for name, part in rows.groupby("panel", sort=True)
+            ]
+        )
+
+    def fit_panels(self, panels: Sequence[Again]) -> DecayedInterests:
+        """Learn from panels that are gathered already, the newest last."""
         self._choose(panels)
         newest = panels[-1].pairs
         self.items_ = newest.items
@@ -82,11 +87,12 @@ class DecayedInterests(BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """A row per customer: customer_id, interests, strength, rising, reasons.
+        """A row per customer: customer_id, interests, strength, rising, reasons, reasons_zh.
 
         `interests` are its best items, the strongest first; `strength` is the share of them that
         it will buy of within the horizon, as far as can be told; `rising` are the items that it
-        buys more of lately, the surest first; `reasons` has a sentence per interest.
+        buys more of lately, the surest first; `reasons` has a sentence per interest, `reasons_zh`
+        the same in Chinese.
         """
         pairs = Bought.of(rows)
         memories = self.remembered(pairs)
@@ -94,13 +100,11 @@ class DecayedInterests(BaseEstimator):  # type: ignore[misc]
         rising = self.rising(pairs, memories)
         chance = self.chance(memories, listed)
         weight, newest = pairs.memory(np.inf)[listed], pairs.newest()[listed]
-        said = [
-            f"{item}: bought {_times(often)}, last {_days(ago)} ago; "
-            f"{likely:.0%} likely again within {_days(self.horizon_days)}"
-            for item, often, ago, likely in zip(
-                pairs.items[pairs.item[listed]], weight, newest, chance, strict=True
-            )
-        ]
+        told = list(
+            zip(pairs.items[pairs.item[listed]].tolist(), weight, newest, chance, strict=True)
+        )
+        english = [self._said(*one) for one in told]
+        chinese = [self._said_zh(*one) for one in told]
         who, count = pairs.customer[listed], len(pairs.customers)
         found = {
             "customer_id": pairs.customers.astype(object),
@@ -109,9 +113,23 @@ class DecayedInterests(BaseEstimator):  # type: ignore[misc]
             "rising": lists(
                 pairs.items[pairs.item[rising]].astype(object), pairs.customer[rising], count
             ),
-            "reasons": lists(np.asarray(said, dtype=object), who, count),
+            "reasons": lists(np.asarray(english, dtype=object), who, count),
+            "reasons_zh": lists(np.asarray(chinese, dtype=object), who, count),
         }
         return pd.DataFrame(found)
+
+    def _said(self, item: str, weight: float, newest: float, chance: float) -> str:
+        return (
+            f"{item}: bought {_times(weight)}, last {_days(newest)} ago; "
+            f"{chance:.0%} likely again within {_days(self.horizon_days)}"
+        )
+
+    def _said_zh(self, item: str, weight: float, newest: float, chance: float) -> str:
+        last = f"{int(newest)}天前" if newest >= 1 else "不到一天前"
+        return (
+            f"{item}：购买{weight:.0f}次，最近一次在{last}；"
+            f"{self.horizon_days:.0f}天内再次购买的可能性为{chance:.0%}"
+        )
 
     def remembered(self, pairs: Bought) -> Memories:
         """What is remembered of some pairs; a new item's popularity counts as 0."""
@@ -207,23 +225,28 @@ def mixed(slow: Array, fast: Array, recent_part: float) -> Array:
 
 @dataclass(frozen=True)
 class Again:
-    """A panel of the past: what was bought before its instant, and what of it again after."""
+    """A panel of the past: what was bought before its instant, and what in the horizon after."""
 
     pairs: Bought
     again: Flags  # per pair: bought in the horizon
     returned: Flags  # per customer: anything bought in the horizon
+    bought_customer: Codes  # each customer and item of the horizon that the pairs know, once
+    bought_item: Codes
 
     @classmethod
     def of(cls, rows: pd.DataFrame, bought: pd.DataFrame) -> Again:
         """A panel of the rows before its instant and those (customer_id, item) after it."""
         pairs = Bought.of(rows)
         returned = np.isin(pairs.customers, bought["customer_id"].to_numpy(dtype=str))
-        return cls(pairs, pairs.among(bought), returned)
+        width = max(1, len(pairs.items))
+        keys = pairs.keys(bought)
+        again = np.isin(pairs.customer * width + pairs.item, keys)
+        return cls(pairs, again, returned, keys // width, keys % width)
 
     def hits(self, listed: Codes) -> Array:
         """How many of its listed pairs each customer bought again."""
         who = self.pairs.customer[listed]
-        return np.bincount(who, self.again[listed], minlength=len(self.returned))
+        return np.bincount(who[self.again[listed]], minlength=len(self.returned)).astype(float)
 
 
 def _tried(

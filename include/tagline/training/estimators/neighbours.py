@@ -83,7 +83,8 @@ class Neighbours(BaseEstimator):  # type: ignore[misc]
             max_elements=len(self.points_),
         )
         index.add_items(self.points_, num_threads=1)
-        return index.as_bytes()
+        built: bytes = index.as_bytes()
+        return built
 
     def _approximate(self, asked: Points, count: int) -> tuple[Distances, Codes]:
         from voyager import Index

@@ -13,8 +13,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
+from tagline.training.contributions import Described
 from tagline.training.drift import Bins, bins_of
-from tagline.training.estimators.tag_inputs import CONSTANT, linear_inputs, shape_of, tree_inputs
+from tagline.training.estimators.tag_inputs import (
+    CONSTANT,
+    linear_inputs,
+    shape_of,
+    tree_inputs,
+    usual_value,
+)
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -22,7 +29,7 @@ LOGISTIC = "logistic_regression"
 TREES = "boosted_trees"
 CANDIDATES = (LOGISTIC, TREES)
 FOLDS = 3
-EXPLAINED = 12  # features of trees that contributions are computed of: the strongest in training
+EXPLAINED = 8  # features of trees that contributions are computed of: the strongest in training
 SAMPLE = 2000  # training rows by which the strongest are found
 SEED = 20170101
 _TINY = 1e-12
@@ -47,7 +54,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         features: Mapping[str, str],
         candidate: str = LOGISTIC,
-        described: Mapping[str, Mapping[str, str | None]] | None = None,
+        described: Mapping[str, Described] | None = None,
         strength: float = 0.1,
         trees: int = 100,
         leaves: int = 8,
@@ -77,7 +84,9 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.training_bins_: dict[str, Bins] = {
             slug: bins_of(rows[slug], is_number=is_number) for slug, is_number in numbers.items()
         }
-        self.usual_ = {slug: _usual(rows[slug], numbers[slug]) for slug in self.features}
+        self.usual_ = {
+            slug: usual_value(rows[slug], is_number=numbers[slug]) for slug in self.features
+        }
         linear = self.candidate == LOGISTIC
         self.inputs_ = (linear_inputs if linear else tree_inputs)(self.shapes_)
         design = np.asarray(self.inputs_.fit_transform(rows[list(self.features)]), dtype=float)
@@ -114,7 +123,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         For logistic_regression they are exact: they add up to the row's log odds less those of
         an average training row. For boosted_trees each is the change of the log odds when the
         feature alone is put in place of its usual value. Features that say the same then share
-        what they say less than fully, so these do not add up; the features beyond the twelve
+        what they say less than fully, so these do not add up; the features beyond the eight
         strongest in training count as 0.
         """
         return self._contributions(self._design(rows), of)
@@ -170,7 +179,8 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 for slug, value in self.usual_.items()
             }
         )
-        return np.asarray(self.inputs_.transform(usual), dtype=float)[0]
+        row: Array = np.asarray(self.inputs_.transform(usual), dtype=float)[0]
+        return row
 
     def _design(self, rows: pd.DataFrame) -> Array:
         inputs: ColumnTransformer = self.inputs_
@@ -219,14 +229,3 @@ def _log_odds(probabilities: Array) -> Array:
     if probabilities.shape[1] == 2:
         return np.asarray(logarithms[:, 1:] - logarithms[:, :1])
     return np.asarray(logarithms - logarithms.mean(axis=1, keepdims=True))
-
-
-def _usual(values: pd.Series[Any], is_number: bool) -> Any:
-    """The median, or the most frequent value; None where nothing is present."""
-    if is_number:
-        present = values.dropna()
-        return float(present.median()) if len(present) else float("nan")
-    counted = values.value_counts(dropna=False, sort=False)
-    most = [value for value, count in counted.items() if count == counted.max()]
-    named = sorted(value for value in most if isinstance(value, str))
-    return named[0] if named else None

@@ -31,6 +31,17 @@ def shape_of(values: pd.Series[Any], *, is_number: bool) -> str:
     return SKEWED if abs(skewness) > SKEWNESS else NUMBER
 
 
+def usual_value(values: pd.Series[Any], *, is_number: bool) -> Any:
+    """The median, or the most frequent value; None where nothing is present."""
+    if is_number:
+        present = values.dropna()
+        return float(present.median()) if len(present) else float("nan")
+    counted = values.value_counts(dropna=False, sort=False)
+    most = [value for value, count in counted.items() if count == counted.max()]
+    named = sorted(value for value in most if isinstance(value, str))
+    return named[0] if named else None
+
+
 def linear_inputs(shapes: Mapping[str, str]) -> ColumnTransformer:
     """For a linear model: numbers of unit variance, and a column per value of a category.
 

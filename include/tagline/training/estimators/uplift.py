@@ -13,7 +13,14 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.validation import check_is_fitted
 
 from tagline.errors import ModelRefused, did_you_mean
-from tagline.training.estimators.tag_inputs import CONSTANT, linear_inputs, shape_of, tree_inputs
+from tagline.training.drift import Bins, bins_of
+from tagline.training.estimators.tag_inputs import (
+    CONSTANT,
+    linear_inputs,
+    shape_of,
+    tree_inputs,
+    usual_value,
+)
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -40,12 +47,22 @@ class UpliftModel(BaseEstimator):  # type: ignore[misc]
 
     The arms must have been chosen at random: what separates them otherwise counts as uplift.
 
-    Fitted: `shapes_`, how each feature is read; `share_treated_`, of the trial's customers.
+    `described` is how each feature is spoken of (see `contributions.Described`), so that a
+    restored model gives the reasons that it gave before.
+
+    Fitted: `shapes_`, how each feature is read; `bins_`, where the trial's rows lay (see `drift`);
+    `usual_`, each feature's median or most frequent value; `share_treated_`, of the customers.
     """
 
-    def __init__(self, features: Mapping[str, str], approach: str = LOGISTIC) -> None:
+    def __init__(
+        self,
+        features: Mapping[str, str],
+        approach: str = LOGISTIC,
+        described: Mapping[str, Any] | None = None,
+    ) -> None:
         self.features = features
         self.approach = approach
+        self.described = described
 
     def fit(self, rows: pd.DataFrame, treated: Any, outcome: Any) -> Self:
         """Learn from a row per customer, whether it was treated, and whether it responded.
@@ -64,9 +81,17 @@ class UpliftModel(BaseEstimator):  # type: ignore[misc]
         self.shapes_ = shapes_of(self.features, rows)
         if set(self.shapes_.values()) <= {CONSTANT}:
             raise ModelRefused("every feature is constant in the trial; nothing to choose by")
+        numbers = {slug: kind == "number" for slug, kind in self.features.items()}
+        self.bins_: dict[str, Bins] = {
+            slug: bins_of(rows[slug], is_number=is_number) for slug, is_number in numbers.items()
+        }
+        self.usual_ = {
+            slug: usual_value(rows[slug], is_number=is_number)
+            for slug, is_number in numbers.items()
+        }
         inputs = tree_inputs if self.approach == TREES else linear_inputs
-        self.inputs_ = inputs(self.shapes_).fit(rows[list(self.features)])
-        numbers = self._numbers(rows)
+        self.inputs_ = inputs(self.shapes_)
+        design = np.asarray(self.inputs_.fit_transform(rows[list(self.features)]), dtype=float)
         self.share_treated_ = float(arm.mean())
         self.with_: Any = None
         self.without_: Any = None
@@ -74,30 +99,58 @@ class UpliftModel(BaseEstimator):  # type: ignore[misc]
         if self.approach == TRANSFORMED:
             share = self.share_treated_
             change = (response - response.mean()) * (arm - share) / (share * (1 - share))
-            self.effect_ = Ridge(RIDGE).fit(numbers, change)
+            self.effect_ = Ridge(RIDGE).fit(design, change)
         else:
-            self.with_ = self._response().fit(numbers[arm == 1], response[arm == 1])
-            self.without_ = self._response().fit(numbers[arm == 0], response[arm == 0])
+            self.with_ = self._response().fit(design[arm == 1], response[arm == 1])
+            self.without_ = self._response().fit(design[arm == 0], response[arm == 0])
         return self
 
     def predict_uplift(self, rows: pd.DataFrame) -> Array:
         """The predicted change of the probability of a response, one number per row."""
         check_is_fitted(self, "share_treated_")
-        numbers = self._numbers(rows)
-        if self.effect_ is not None:
-            return np.asarray(self.effect_.predict(numbers), dtype=float)
-        with_, without = (
-            np.asarray(model.predict_proba(numbers)[:, 1], dtype=float)
-            for model in (self.with_, self.without_)
-        )
-        return np.asarray(with_ - without)
+        return self._uplift(self._design(rows))
+
+    def contributions(self, rows: pd.DataFrame) -> Array:
+        """By how much each feature moves the uplift, a column per feature.
+
+        Each is the change of the uplift when the feature alone is put in place of its usual
+        value, so they add up to the uplift only where no two features depend on each other.
+        """
+        design = self._design(rows)
+        whole = self._uplift(design)
+        usual = self._design(self._usual_row())
+        found = np.zeros((len(rows), len(self.features)))
+        for place, slug in enumerate(self.features):
+            columns = self.inputs_.output_indices_.get(slug)
+            if columns is not None:  # a constant feature is not read
+                without = design.copy()
+                without[:, columns] = usual[:, columns]
+                found[:, place] = whole - self._uplift(without)
+        return found
 
     def predict(self, rows: pd.DataFrame) -> Array:
         """The same as `predict_uplift`, by the name that other programs call."""
         return self.predict_uplift(rows)
 
-    def _numbers(self, rows: pd.DataFrame) -> Array:
+    def _uplift(self, design: Array) -> Array:
+        if self.effect_ is not None:
+            return np.asarray(self.effect_.predict(design), dtype=float)
+        with_, without = (
+            np.asarray(model.predict_proba(design)[:, 1], dtype=float)
+            for model in (self.with_, self.without_)
+        )
+        return np.asarray(with_ - without)
+
+    def _design(self, rows: pd.DataFrame) -> Array:
         return np.asarray(self.inputs_.transform(rows[list(self.features)]), dtype=float)
+
+    def _usual_row(self) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                slug: pd.Series([value], dtype=float if self.features[slug] == "number" else object)
+                for slug, value in self.usual_.items()
+            }
+        )
 
     def _response(self) -> Any:
         if self.approach == LOGISTIC:

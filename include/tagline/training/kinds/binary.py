@@ -155,13 +155,13 @@ def answers(definition: BinaryModel, model: object, rows: pd.DataFrame) -> pd.Da
     features = rows.drop(columns=key)
     probabilities, parts = model.explained(features)
     values = probabilities[:, 1]
-    spoken_of: Any = model.described
+    said = reasons(parts, features, model.usual_, model.described)
     return pd.DataFrame(
         {
             key: rows[key].to_numpy(),
             "probability": values,
             "class": np.asarray(values >= definition.threshold),
-            "reasons": reasons(parts, features, model.usual_, spoken_of, "en"),
-            "reasons_zh": reasons(parts, features, model.usual_, spoken_of, "zh"),
+            "reasons": said["en"],
+            "reasons_zh": said["zh"],
         }
     )

@@ -146,13 +146,13 @@ def answers(definition: MulticlassModel, model: object, rows: pd.DataFrame) -> p
     key = rows.columns[0]
     features = rows.drop(columns=key)
     probabilities, parts = model.explained(features)
-    spoken_of: Any = model.described
+    said = reasons(parts, features, model.usual_, model.described)
     return pd.DataFrame(
         {
             key: rows[key].to_numpy(),
             "class": model.classes_[probabilities.argmax(axis=1)].astype(object),
             "probability": probabilities.max(axis=1),
-            "reasons": reasons(parts, features, model.usual_, spoken_of, "en"),
-            "reasons_zh": reasons(parts, features, model.usual_, spoken_of, "zh"),
+            "reasons": said["en"],
+            "reasons_zh": said["zh"],
         }
     )
