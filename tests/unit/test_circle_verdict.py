@@ -91,6 +91,8 @@ def test_a_judging_tag_that_made_the_circles_is_refused_by_name() -> None:
     assert 0.3 < told_by(labels, gaps) < 0.8  # that a value is missing tells the first circle
     assert told_by(labels, store.where(store != "2", None)) == 1.0
     assert told_by(labels, pd.Series(random.integers(0, 60, 90).astype(str))) < 0.5
+    for nothing in (np.full(90, np.nan), np.ones(90)):
+        assert told_by(labels, pd.Series(nothing)) == 0.0  # no circle is ahead of the others
     made = Figures(
         FINE.weekly, FINE.seeds, FINE.metrics, FINE.chance, FINE.alike, {"main_store": 0.83}
     )

@@ -144,7 +144,7 @@ def told_by(labels: Labels, values: pd.Series[Any]) -> float:
     member = labels != 0
     shown = values[member]
     if pd.api.types.is_numeric_dtype(shown):
-        shown = pd.qcut(shown.rank(method="first"), RANGES, labels=False)
+        shown = np.ceil(shown.rank(pct=True) * RANGES)  # equal values share a range
     group, _ = pd.factorize(shown, use_na_sentinel=False)
     circles, circle = np.unique(labels[member], return_inverse=True)
     counts = np.zeros((int(group.max(initial=-1)) + 1, len(circles)))

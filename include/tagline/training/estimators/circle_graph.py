@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -120,12 +121,16 @@ def _nearest(
     matrix: sparse.csr_array, key: Keys, start: int, stop: int, neighbours: int
 ) -> tuple[Integers, Integers, Floats]:
     """The nearest neighbours of the rows from start to stop, as edges."""
-    similar = (matrix[start:stop] @ matrix.T).tocoo()
-    row, column = similar.coords
-    row = row.astype(np.int64) + start
-    column = column.astype(np.int64)
+    similar = (matrix[start:stop] @ matrix.T).tocsr()
     value = np.round(similar.data, _DIGITS)
-    kept = (row != column) & (value > 0)
+    column = similar.indices.astype(np.int64)
+    row = np.repeat(np.arange(start, stop), np.diff(similar.indptr))
+    value[row == column] = 0
+    kept = value > 0
+    for first, last in itertools.pairwise(similar.indptr.tolist()):  # few are left to sort
+        if last - first > neighbours:
+            one = value[first:last]
+            kept[first:last] &= one >= np.partition(one, -neighbours)[-neighbours]
     row, column, value = row[kept], column[kept], value[kept]
     order = np.lexsort((_mixed(key[row] ^ key[column]), -value, row))
     row, column, value = row[order], column[order], value[order]
