@@ -138,8 +138,8 @@ def clean(options: argparse.Namespace) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     each.__name__: each
     for each in (
-        standard, large, grocer, statistics, process, growth, days, serving, purchases, models, report,
-        clean,
+        standard, large, grocer, statistics, process, growth, days, serving, purchases, models,
+        report, clean,
     )
 }  # fmt: skip
 
