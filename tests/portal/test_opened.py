@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tagline.catalog import Catalog
     from tagline.registry import Registry
 
-FOLDERS = ("businesses", "models", "sources", "sql", "tables", "tags")
+FOLDERS = ("businesses", "labels", "models", "sources", "sql", "tables", "tags")
 
 
 def test_airflow_learns_of_the_portal_without_importing_it() -> None:

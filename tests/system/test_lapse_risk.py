@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from sqlalchemy import select
 
 from tagline.catalog import Catalog, load_catalog
@@ -223,12 +224,12 @@ def test_a_business_without_models_is_finished_all_the_same(
 
 def catalog_without_models(folder: Path) -> Catalog:
     root = folder / "include"
-    for name in ("businesses", "tables", "sources", "sql", "tags", "models"):
+    for name in ("businesses", "tables", "sources", "sql", "tags", "models", "labels"):
         shutil.copytree(PROJECT / "include" / name, root / name)
     shutil.copy(PROJECT / "include" / "standards.yaml", root)
     business = root / "businesses" / "grocer.yaml"
-    lines = business.read_text().splitlines(keepends=True)
-    business.write_text("".join(line for line in lines if not line.startswith("models:")))
+    without = {**yaml.safe_load(business.read_text("utf-8")), "models": []}
+    business.write_text(yaml.safe_dump(without), "utf-8")
     return load_catalog(root, "grocer")
 
 
