@@ -237,6 +237,7 @@ TAGS: dict[str, Callable[[Facts], pd.Series]] = {
     "order_gap_last_days": lambda f: f.all_of(
         f.placed.groupby("customer")["gap"].agg(lambda gaps: gaps.iloc[-1])
     ),
+    "came_in_last_90d": rule(lambda tenure: tenure < 90, "tenure_days"),
     "activity_status": rule(status, "tenure_days", "recency_days"),
     "is_dormant": rule(unless_absent(lambda recency: recency > 180), "recency_days"),
     "is_overdue": rule(
