@@ -30,6 +30,11 @@ class Ports:
     trigger_logs: int = 8794
 
 
+# Several tasks train at once: threads of the learners that wait for each other by spinning would
+# take the processors from all of them.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
 @contextmanager
 def chosen_ports(home: Path) -> Iterator[Ports]:
     """The ports of last time (or the usual ones) where they are free, else any free ones.
@@ -83,6 +88,8 @@ def server_environment(settings: Settings, ports: Ports, dags: Path) -> dict[str
     environment.update(_airflow(settings, ports, dags))
     environment.update(_mlflow(settings))
     environment["GX_ANALYTICS_ENABLED"] = "False"
+    for variable, value in ONE_THREAD.items():
+        environment.setdefault(variable, value)
     return environment
 
 
