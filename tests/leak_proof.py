@@ -229,7 +229,7 @@ class Proof:
             others = after[name]
             if repr(values) == repr(others):
                 continue
-            for customer in sorted(values.keys() | others.keys()):
+            for customer in sorted(values.keys() | others.keys(), key=str):
                 pair = values.get(customer, "no row"), others.get(customer, "no row")
                 if repr(pair[0]) != repr(pair[1]):
                     wrong.setdefault(name, []).append((customer, *pair))

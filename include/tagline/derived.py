@@ -108,8 +108,11 @@ class DerivedTables:
         columns = {name: column.type for name, column in catalog.tables[table].columns.items()}
         if not make or not self._has_types(made, found, columns):
             return None
-        self.deployment.engine.write(made.sql, found, path)
-        sweep(folder)
+        # once, also where several processes want it: a file that is read must not be replaced
+        with self.deployment.registry.lock(f"derived:{table}"):
+            if path not in storage.listed(folder):
+                self.deployment.engine.write(made.sql, found, path)
+                sweep(folder)
         return path
 
     def _run(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -98,6 +99,20 @@ class Shop:
         self.deployment = replace(self.deployment, catalog=catalog)
 
 
+@dataclass
+class Locks:
+    """The registry's locks, as one process has them; `before` happens while it waits."""
+
+    before: Callable[[], object] = int
+    taken: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        self.taken.append(name)
+        self.before()
+        yield
+
+
 PLACE = ("derived", "order_gaps")
 BOOKKEEPING = ("valid_at", "loaded_at")
 
@@ -116,7 +131,7 @@ def shop(tmp_path: Path, catalog: Catalog) -> Shop:
     """Nine orders of three customers, every fifth day."""
     settings = Settings(home=tmp_path, threads=1)
     lake = Lake(f"sqlite:///{tmp_path}/lake.db", str(tmp_path / "lake"))
-    registry = cast(Any, None)  # these tags read no release
+    registry = cast(Any, Locks())  # these tags read no release
     made = Shop(Deployment(settings, catalog, registry, lake, open_engine(settings)))
     people = [{"customer_id": f"c{n}", "since_at": FIRST} for n in range(3)]
     made.add("customers", [p | dict.fromkeys(BOOKKEEPING, FIRST) for p in people])
@@ -137,6 +152,26 @@ def test_a_second_query_of_the_same_instant_reads_the_file_of_the_first(shop: Sh
     assert [row["order_gap_mean_days"] for row in first] == [15.0, 15.0, 15.0]
     assert shop.files() == {path}
     assert Path(path).stat().st_mtime_ns == written
+
+
+def test_a_file_that_another_process_makes_meanwhile_is_not_made_again(shop: Shop) -> None:
+    """Who reads it would find the parts of two files in one."""
+    waiting, other = Locks(), Locks()
+    here, there = (
+        Shop(replace(shop.deployment, registry=cast(Any, locks))) for locks in (waiting, other)
+    )
+    written: list[int] = []
+
+    def another_makes_it() -> None:
+        there.values(AS_OF)
+        (path,) = there.files()
+        written.append(Path(path).stat().st_mtime_ns)
+
+    waiting.before = another_makes_it
+    assert here.values(AS_OF) == shop.inlined(AS_OF)
+    (path,) = here.files()
+    assert written == [Path(path).stat().st_mtime_ns]
+    assert waiting.taken == other.taken == ["derived:order_gaps"]
 
 
 def test_the_file_is_what_is_read(shop: Shop) -> None:

@@ -8,6 +8,7 @@ FROM order_lines
 JOIN products ON products.product_id = order_lines.product_id
 WHERE
   order_lines.status = 'placed'
+  AND order_lines.customer_id IS NOT NULL
   AND products.category <> 'COUPON/MISC ITEMS'  -- fuel, vouchers and the rest: nobody's interest
 GROUP BY
   order_lines.customer_id,

@@ -6,6 +6,7 @@ FROM order_lines
 JOIN products ON products.product_id = order_lines.product_id
 WHERE
   order_lines.status = 'placed'
+  AND order_lines.customer_id IS NOT NULL
   AND order_lines.ordered_at >= as_of
   AND order_lines.ordered_at < horizon_end
   AND products.category <> 'COUPON/MISC ITEMS'

@@ -109,7 +109,7 @@ def _model_line(registry: Registry, model: str, as_of: datetime) -> str:
     shown = [
         f"{label} {metric['value']:.3f} ({metric['low']:.3f} to {metric['high']:.3f})"
         for name, label in _FIGURES.items()
-        if (metric := found.metrics.get(name))
+        if (metric := found.metrics.get(name)) and None not in metric.values()
     ]
     reasons = f" ({'; '.join(found.reasons)})" if found.reasons else ""
     return ", ".join([f"{model} as of {as_of:%Y-%m-%d}: {found.verdict}{reasons}", *shown])

@@ -33,9 +33,12 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
-    def as_json(self) -> dict[str, float]:
-        """value, low and high, rounded to what the resamples can tell."""
-        return {name: round(float(value), 6) for name, value in asdict(self).items()}
+    def as_json(self) -> dict[str, float | None]:
+        """value, low and high, rounded to what the resamples can tell; None where undefined."""
+        return {
+            name: round(float(value), 6) if np.isfinite(value) else None
+            for name, value in asdict(self).items()
+        }
 
 
 def evaluate(
