@@ -8,6 +8,7 @@
     growth              time and memory of every stage by number of events
     days                a day after 400 days against a day after 800
     purchases           the purchase process of 10,000 to a million customers
+    models              training and scoring of a binary model of as many customers
     serving             profiles, audiences, in process and over HTTP; Airflow's own share
     report              write the page from the results
     clean               remove the generated data
@@ -113,6 +114,13 @@ def purchases(options: argparse.Namespace) -> None:
     purchases(options.customers)
 
 
+def models(options: argparse.Namespace) -> None:
+    """Training and scoring by customers."""
+    from benchmarks.models import KINDS, models
+
+    models(options.customers, options.candidates or KINDS)
+
+
 def report(_options: argparse.Namespace) -> None:
     """The page."""
     from benchmarks.report import write
@@ -130,8 +138,8 @@ def clean(options: argparse.Namespace) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     each.__name__: each
     for each in (
-        standard, large, grocer, statistics, process, growth, days, serving, purchases, report,
-        clean,
+        standard, large, grocer, statistics, process, growth, days, serving, purchases, models,
+        report, clean,
     )
 }  # fmt: skip
 
@@ -146,7 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("command", choices=list(COMMANDS))
     parser.add_argument("--events", type=int, nargs="+", help="numbers of orders")
-    parser.add_argument("--customers", type=int, nargs="+", default=CUSTOMERS, help="of purchases")
+    parser.add_argument("--customers", type=int, nargs="+", default=CUSTOMERS, help="of models")
+    parser.add_argument("--candidates", nargs="+", metavar="NAME", help="of models")
     parser.add_argument("--rounds", type=int, default=3, help="of each comparison")
     parser.add_argument("--limit", default="both", choices=["both", "none", "2 GB"])
     parser.add_argument("--buckets", type=int, default=8, help="of customers, under a limit")

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.measured import measured, told_stage
-from benchmarks.results import Results, Row, this_machine, today, versions
+from benchmarks.results import Results, Row, load, merged, this_machine, today, versions
 from tagline.definitions.models import BinaryModel
 from tagline.definitions.types import DataType
 
@@ -32,20 +32,30 @@ TYPES = (
     | {f"truth_{each}": DataType.BOOLEAN for each in range(TRUTHS)}
     | {f"text_{each}": DataType.TEXT for each in range(TEXTS)}
 )
-KINDS = ("logistic_regression", "boosted_trees")
+LOGISTIC = "logistic_regression"
+KINDS = (LOGISTIC, "boosted_trees")
+TABLE = "Seconds and memory by number of customers"
 
 
-def models(sizes: Sequence[int]) -> Results:
-    """Each size and candidate in processes of their own, one to train and one to score."""
-    rows: list[Row] = []
+def models(sizes: Sequence[int], kinds: Sequence[str] = KINDS) -> Results:
+    """Each size and candidate in processes of their own, saved one by one beside earlier rows."""
+    found = load("models")
     for customers in sizes:
         with tempfile.TemporaryDirectory(prefix="tagline-models-") as folder:
-            _child("make", customers, KINDS[0], folder)
-            for kind in KINDS:
+            _child("make", customers, LOGISTIC, folder)
+            for kind in kinds:
                 trained = _child("train", customers, kind, folder)
                 scored = _child("score", customers, kind, folder)
-                rows.append({"customers": customers, "candidates": kind} | trained | scored)
-                print(rows[-1], flush=True)
+                row: Row = {"customers": customers, "candidates": kind} | trained | scored
+                print(row, flush=True)
+                found = _saved(found, row)
+    assert found is not None
+    return found
+
+
+def _saved(before: Results | None, row: Row) -> Results:
+    known = before.tables[TABLE] if before else ()
+    rows = merged(known, row, ("customers", "candidates"))
     made = Results(
         name="models",
         title="Training and scoring",
@@ -60,10 +70,10 @@ def models(sizes: Sequence[int]) -> Results:
         command="python -m benchmarks models",
         measured_on=today(),
         seed=SEED,
-        sizes={"customers": max(sizes), "features": len(TYPES)},
+        sizes={"features": len(TYPES)},
         machine=this_machine(),
         versions=versions(),
-        tables={"Seconds and memory by number of customers": tuple(rows)},
+        tables={TABLE: rows},
     )
     made.save()
     return made
