@@ -164,7 +164,7 @@ def test_an_earlier_day_is_served_by_the_earlier_circles(
 
 
 def test_what_a_model_reads_of_a_customer_comes_at_once(
-    deployment: Deployment, served: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, served: pa.Table, tmp_path: Path
 ) -> None:
     from tagline.training import input_rows
     from tagline.training.kinds import Scoring
@@ -172,8 +172,7 @@ def test_what_a_model_reads_of_a_customer_comes_at_once(
     definition = deployment.catalog.models["circles"]
     candidate = deployment.registry.stage("day", "compute")["path"]
     asked = Scoring(deployment, "circles", definition, AS_OF, candidate, tmp_path)
-    monkeypatch.setattr(input_rows, "BATCH", 400)
-    parts = list(input_rows.input_parts(asked, "stores_365d"))
+    parts = list(input_rows.input_parts(asked, "stores_365d", size=400))
     assert len(parts) > 10
     customers = [customer for part in parts for customer in part["customer_id"].unique()]
     assert len(customers) == len(set(customers)) == len(served)
