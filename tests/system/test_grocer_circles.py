@@ -128,12 +128,20 @@ def test_a_training_says_how_stable_it_is_week_by_week_and_tag_by_tag(
 
 
 @pytest.fixture(scope="module")
-def served(deployment: Deployment, weeks: tuple[ModelVersion, ModelVersion]) -> pa.Table:
+def candidate(deployment: Deployment) -> str:
+    """The day's tags, before any model has scored."""
     from tagline.compute import compute
-    from tagline.training.score import score
 
     deployment.registry.start_run("day", AS_OF, NOW)
-    compute(deployment, "day", AS_OF, NOW)
+    return compute(deployment, "day", AS_OF, NOW).path
+
+
+@pytest.fixture(scope="module")
+def served(
+    deployment: Deployment, candidate: str, weeks: tuple[ModelVersion, ModelVersion]
+) -> pa.Table:
+    from tagline.training.score import score
+
     report = score(deployment, "day", AS_OF, NOW)
     assert report.models["circles"]["version"] == weeks[1].id
     return pq.read_table(report.path)
@@ -164,19 +172,17 @@ def test_an_earlier_day_is_served_by_the_earlier_circles(
 
 
 def test_what_a_model_reads_of_a_customer_comes_at_once(
-    deployment: Deployment, served: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, candidate: str, tmp_path: Path
 ) -> None:
     from tagline.training import input_rows
     from tagline.training.kinds import Scoring
 
     definition = deployment.catalog.models["circles"]
-    candidate = deployment.registry.stage("day", "compute")["path"]
     asked = Scoring(deployment, "circles", definition, AS_OF, candidate, tmp_path)
-    monkeypatch.setattr(input_rows, "BATCH", 400)
-    parts = list(input_rows.input_parts(asked, "stores_365d"))
+    parts = list(input_rows.input_parts(asked, "stores_365d", size=400))
     assert len(parts) > 10
     customers = [customer for part in parts for customer in part["customer_id"].unique()]
-    assert len(customers) == len(set(customers)) == len(served)
+    assert len(customers) == len(set(customers)) == 2469
     whole = input_rows.load_input(deployment, definition, "stores_365d", AS_OF)
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
 

@@ -24,10 +24,7 @@ _DIGITS = 9  # similarities that agree so far are ties: they differ only by the 
 
 
 def checked(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row per customer and item, sorted, with weights above 0; ModelRefused for anything odd.
-
-    Rows of the same customer and item are added up.
-    """
+    """The rows with texts and weights above 0; ModelRefused for anything odd."""
     lacking = [name for name in COLUMNS if name not in rows.columns]
     if lacking:
         raise ModelRefused(
@@ -47,9 +44,19 @@ def checked(rows: pd.DataFrame) -> pd.DataFrame:
         customer_id=kept["customer_id"].astype(str).to_numpy(dtype=object),
         item=kept["item"].astype(str).to_numpy(dtype=object),
     )
+    return kept[kept["weight"] > 0]
+
+
+def summed(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per customer and item, in order, of `checked` rows in any order."""
     # sorted by weight too: the sum of equal rows must not depend on their order
-    kept = kept[kept["weight"] > 0].sort_values(list(COLUMNS), ignore_index=True)
-    return kept.groupby(["customer_id", "item"], sort=True)["weight"].sum().reset_index()
+    rows = rows.sort_values(list(COLUMNS), ignore_index=True)
+    return rows.groupby(["customer_id", "item"], sort=True)["weight"].sum().reset_index()
+
+
+def customers_in(rows: pd.DataFrame) -> Texts:
+    """The customers of `checked` rows, sorted."""
+    return np.sort(np.array(rows["customer_id"].unique(), dtype=str))
 
 
 def keys(customers: Sequence[str] | Texts) -> Keys:
@@ -70,7 +77,7 @@ def profiles(
 ) -> sparse.csr_array:
     """customers × items: log(1 + weight) × rarity, each row of length 1 (or 0 without items).
 
-    `rows` are `checked`; customers and items are sorted, others are left out.
+    `rows` are `summed`; customers and items are sorted, others are left out.
     """
     row, known_customer = _positions(rows["customer_id"].to_numpy(dtype=str), customers)
     column, known_item = _positions(rows["item"].to_numpy(dtype=str), items)

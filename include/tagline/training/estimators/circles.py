@@ -18,11 +18,13 @@ from tagline.training.estimators.circle_graph import (
     Integers,
     Texts,
     checked,
+    customers_in,
     keys,
     modularity,
     neighbour_graph,
     profiles,
     sampled,
+    summed,
     unit_rows,
 )
 
@@ -100,9 +102,9 @@ class Circles(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
     def link(self, rows: pd.DataFrame) -> Links:
         """The graph of the customers in the rows; it does not depend on the seed."""
         rows = checked(rows)
-        everyone = np.unique(rows["customer_id"].to_numpy(dtype=str))
-        customers = sampled(everyone, self.max_customers)
-        items, rarity = self._items(rows, customers)
+        customers = sampled(customers_in(rows), self.max_customers)
+        rows = summed(rows[rows["customer_id"].isin(customers.tolist())])
+        items, rarity = self._items(rows, len(customers))
         matrix = profiles(rows, customers, items, rarity)
         graph = neighbour_graph(matrix, keys(customers), self.neighbours)
         if graph.nnz == 0:
@@ -160,8 +162,8 @@ class Circles(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         it is most like, or none where it shares no item with any. Strength is the part of a
         customer's likeness to all circles that falls to its own, from 0 to 1; NaN without one.
         """
-        rows = checked(rows)
-        customers = np.unique(rows["customer_id"].to_numpy(dtype=str))
+        rows = summed(checked(rows))
+        customers = customers_in(rows)
         if not len(self.circles_):
             nothing = np.full(len(customers), np.nan)
             return _answers(customers, np.zeros(len(customers), np.int64), nothing)
@@ -182,11 +184,9 @@ class Circles(ClusterMixin, BaseEstimator):  # type: ignore[misc]  # scikit-lear
         at = np.minimum(np.searchsorted(self.customers_, customers), len(self.customers_) - 1)
         return np.where(self.customers_[at] == customers, self.labels_[at], NONE)
 
-    def _items(self, rows: pd.DataFrame, customers: Texts) -> tuple[Texts, Floats]:
-        """The items that can link the customers, sorted, and how rare each is."""
-        inside = rows[np.isin(rows["customer_id"].to_numpy(dtype=str), customers)]
-        items, holders = np.unique(inside["item"].to_numpy(dtype=str), return_counts=True)
-        count = len(customers)
+    def _items(self, rows: pd.DataFrame, count: int) -> tuple[Texts, Floats]:
+        """The items that can link so many customers, sorted, and how rare each is."""
+        items, holders = np.unique(rows["item"].to_numpy(dtype=str), return_counts=True)
         kept = (holders >= 2) & (holders <= self.max_item_share * count)
         rarity: Floats = np.log((1 + count) / (1 + holders[kept])) + 1
         return items[kept], rarity
