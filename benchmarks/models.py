@@ -153,8 +153,7 @@ def _train(_customers: int, kind: str, folder: Path) -> None:
     import skops.io
 
     from tagline.training.contributions import Described
-    from tagline.training.kinds.binary import MOST_JUDGED, MOST_TRAINED
-    from tagline.training.panels import Panel, thinned, typed_frame
+    from tagline.training.panels import MOST_JUDGED, MOST_TRAINED, Panel, thinned, typed_frame
     from tagline.training.verdict import assess
 
     def panel(number: int, most: int) -> Panel:

@@ -56,10 +56,22 @@ def page(found: Sequence[Results], why: Mapping[str, str]) -> str:
         "## Targets",
         "",
     ]
-    if not found:
-        return "\n".join([*parts, "Nothing is measured yet."]) + "\n"
     lines = [(results, line) for results in found for line in results.lines]
-    parts += _table(
+    if not lines:
+        parts.append("Nothing that has a target is measured yet.")
+    else:
+        parts += _targets(lines)
+    if missed:
+        parts += ["", "### Why targets are missed", ""]
+        parts += [f"- **{line.what}** ({_figure(line)}): {why[line.key]}" for line in missed]
+    for results in found:
+        parts += ["", *_section(results)]
+    return "\n".join(parts) + "\n"
+
+
+def _targets(lines: Sequence[tuple[Results, Line]]) -> list[str]:
+    """The lines as a table, those with a target first."""
+    return _table(
         ["what", "against", "measured", "target", ""],
         [
             [
@@ -72,12 +84,6 @@ def page(found: Sequence[Results], why: Mapping[str, str]) -> str:
             for _, line in sorted(lines, key=lambda each: each[1].target is None)
         ],
     )
-    if missed:
-        parts += ["", "### Why targets are missed", ""]
-        parts += [f"- **{line.what}** ({_figure(line)}): {why[line.key]}" for line in missed]
-    for results in found:
-        parts += ["", *_section(results)]
-    return "\n".join(parts) + "\n"
 
 
 def plot(found: Sequence[Results]) -> str | None:
