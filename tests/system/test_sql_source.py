@@ -111,7 +111,7 @@ def grocers(
     catalog = load_catalog(settings.definitions, "grocer")
     lake, engine = open_lake(settings), open_engine(settings)
     files = Deployment(settings, catalog, registry, lake, engine)
-    sources = {"complete_journey": as_database("airflow://shop")}
+    sources = {**catalog.sources, "complete_journey": as_database("airflow://shop")}
     return Deployments(files, replace(files, catalog=replace(catalog, sources=sources)))
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as parquet
 import pytest
 import yaml
@@ -23,6 +25,8 @@ from tagline.plan import planned
 from tagline.registry.schema import ModelVersion
 from tagline.serve.saved import NewAudience, save
 from tagline.settings import Settings
+from tagline.training.contributions import Described
+from tagline.training.estimators.tag_classifier import TagClassifier
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -179,14 +183,19 @@ AMOUNT = "tags/value/amount/"
 Changes = Mapping[str, Any]
 
 
-class Pipeline:
+class Pipeline(TagClassifier):
     """Stands for a trained model: each small order makes churn likelier."""
 
-    def predict_proba(self, rows: Any) -> Any:
-        import numpy as np
+    def __init__(self) -> None:
+        super().__init__(features={}, described={})
 
+    def explained(self, rows: pd.DataFrame) -> tuple[Any, Any]:
+        self.usual_ = dict.fromkeys(rows.columns, 0.0)
+        self.described = {
+            slug: Described(en=slug, zh=slug, type="number", unit=None) for slug in rows.columns
+        }
         chance = 0.1 + 0.2 * rows["small_count"].to_numpy()
-        return np.column_stack([1 - chance, chance])
+        return np.column_stack([1 - chance, chance]), np.zeros(rows.shape)
 
 
 @dataclass(frozen=True)
