@@ -17,7 +17,7 @@ from tagline.deployment import Deployment
 from tagline.engines import Relation
 from tagline.scratch import scratch_folder
 from tagline.training.alike_space import ITEMS
-from tagline.training.input_rows import load_tags, sample
+from tagline.training.input_rows import load_indexed, sample
 from tagline.training.inputs import BATCH, population_rows
 from tagline.training.kinds import Scoring
 from tagline.training.panels import NUMBERS
@@ -31,7 +31,7 @@ def known_rows(
     customer_id is the first column; at most `max_customers` of them, always the same ones.
     """
     slugs = (*definition.features, definition.attribute)
-    tags = load_tags(deployment, definition, slugs, instant)
+    tags = load_indexed(deployment, definition, slugs, instant)
     known = tags[tags[definition.attribute].notna()].reset_index()
     table = sample(pa.Table.from_pandas(known, preserve_index=False), definition.max_customers)
     with scratch_folder(deployment.settings, "alike") as folder:

@@ -15,7 +15,7 @@ from tagline.definitions.models.multiclass import ClassGate, ClassRule
 from tagline.definitions.types import DataType
 from tagline.training.classes import Codes, evaluate_classes
 from tagline.training.contributions import Described
-from tagline.training.evaluate import Interval, Metric
+from tagline.training.evaluate import Interval, Metric, ratio
 from tagline.training.fit import Choice, Fitted, candidates_of, choose, fit
 from tagline.training.labelled import Labelled
 from tagline.training.panels import Array, Panel, stack
@@ -150,15 +150,7 @@ def class_slices(
         return int(mask.sum()) >= definition.gate.min_slice_rows
 
     def accuracy(mask: Mask) -> Metric:
-        kept = right[mask]
-
-        def measure(weights: Array) -> Array:
-            total = weights.sum(axis=1)
-            share: Array = np.full(len(total), np.nan)
-            np.divide(weights @ kept, total, out=share, where=total > 0)
-            return share
-
-        return measure
+        return ratio(right[mask], np.ones(int(mask.sum())))
 
     found = slices_of(holdout.rows, definition.slices, enough_rows)
     return measure_slices(accuracy, found, len(label))

@@ -12,12 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tagline.compute import feature_table, write_input
+from tagline.compute import write_input
 from tagline.definitions.types import DataType
 from tagline.engines import Relation
 from tagline.scratch import scratch_folder
-from tagline.training.inputs import BATCH, population, population_rows, tags_read
-from tagline.training.panels import typed_frame
+from tagline.training.inputs import BATCH, load_tags, population_at, population_rows
 
 if TYPE_CHECKING:
     from tagline.definitions.models import AnyModel
@@ -39,7 +38,7 @@ def load_input(
     columns = definition.input_columns[name]
     with scratch_folder(deployment.settings, f"input-{name}") as folder:
         people = str(folder / "people.parquet")
-        found = _people(deployment, definition, (), instant)
+        found = population_at(deployment, definition, (), instant)
         pq.write_table(found if most is None else sample(found, most), people)
         path = _joined(deployment, definition, name, instant, people, folder)
         return _frame(pq.read_table(path), columns)
@@ -53,16 +52,12 @@ def sample(people: pa.Table, most: int) -> pa.Table:
     return people.take(pa.array(np.sort(np.argpartition(hashed, most)[:most])))
 
 
-def load_tags(
+def load_indexed(
     deployment: Deployment, definition: AnyModel, slugs: Iterable[str], instant: datetime
 ) -> pd.DataFrame:
     """Tags of the model's population at one past instant, with customer_id as the index."""
-    slugs = tuple(dict.fromkeys(slugs))
-    found = _people(deployment, definition, slugs, instant)
-    types = {slug: deployment.catalog.tags[slug].definition.type for slug in slugs}
-    frame = typed_frame(found, types)
-    frame.index = pd.Index(found.column("customer_id").to_pylist(), name="customer_id")
-    return frame.sort_index()
+    slugs = list(dict.fromkeys(slugs))
+    return load_tags(deployment, definition, slugs, instant).set_index("customer_id")[slugs]
 
 
 def input_parts(asked: Scoring, name: str, size: int = BATCH) -> Iterator[pd.DataFrame]:
@@ -87,19 +82,6 @@ def input_parts(asked: Scoring, name: str, size: int = BATCH) -> Iterator[pd.Dat
                 yield whole.reset_index(drop=True)
     if len(waiting):
         yield waiting.reset_index(drop=True)
-
-
-def _people(
-    deployment: Deployment, definition: AnyModel, slugs: Iterable[str], instant: datetime
-) -> pa.Table:
-    """customer_id and `slugs` of the population at one past instant."""
-    types = tags_read(deployment.catalog, definition)
-    for slug in slugs:
-        types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
-    with scratch_folder(deployment.settings, "people") as folder:
-        path = str(folder / "wide.parquet")
-        pq.write_table(feature_table(deployment, instant, tuple(types)), path)
-        return population(deployment.engine, path, types, definition.population, slugs)
 
 
 def _joined(

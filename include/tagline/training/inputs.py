@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from tagline.engines import Engine, Relation
 from tagline.errors import ModelRefused
 from tagline.expressions import parse_condition
 from tagline.meaning import digest
+from tagline.scratch import scratch_folder
 from tagline.subjects import CUSTOMER, SUBJECTS
 from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, part_of, typed_frame
 
@@ -94,32 +93,48 @@ def load_tags(
 ) -> pd.DataFrame:
     """The key, features and compared tags of the population at one instant, by key."""
     key = SUBJECTS[definition.subject].key
-    types = tags_read(deployment.catalog, definition)
-    compared = tuple(compared)
-    for slug in compared:
-        if slug not in deployment.catalog.tags:
-            reason = deployment.catalog.unavailable.get(slug, "no such tag")
-            raise ModelRefused(f"the model is compared by {slug!r}, which is unavailable: {reason}")
-        types.setdefault(slug, deployment.catalog.tags[slug].definition.type)
     kept = tuple(dict.fromkeys((*definition.features, *compared)))
-    table = feature_table(deployment, instant, tuple(types))
-    with tempfile.TemporaryDirectory(prefix="tagline-panel-") as folder:
-        path = str(Path(folder) / "features.parquet")
-        pq.write_table(table, path)
-        rows = population(deployment.engine, path, types, definition.population, kept, key)
+    rows = population_at(deployment, definition, kept, instant)
+    types = types_of(deployment.catalog, definition, kept)
     frame = typed_frame(rows, {slug: types[slug] for slug in kept})
     frame.insert(0, key, rows.column(key).to_pandas().astype(object))
     return frame.sort_values(key, ignore_index=True)
+
+
+def population_at(
+    deployment: Deployment, definition: AnyModel, slugs: Sequence[str], instant: datetime
+) -> pa.Table:
+    """The key and these tags of the model's population at one past instant."""
+    types = types_of(deployment.catalog, definition, slugs)
+    key = SUBJECTS[definition.subject].key
+    with scratch_folder(deployment.settings, "population") as folder:
+        path = str(folder / "features.parquet")
+        pq.write_table(feature_table(deployment, instant, tuple(types)), path)
+        return population(deployment.engine, path, types, definition.population, slugs, key)
+
+
+def types_of(
+    catalog: Catalog, definition: AnyModel, more: Iterable[str] = ()
+) -> dict[str, DataType]:
+    """The tags that a model reads, and `more` that it is compared by or told with.
+
+    ModelRefused where one of them is unavailable.
+    """
+    types = tags_read(catalog, definition)
+    for slug in more:
+        if slug not in catalog.tags:
+            reason = catalog.unavailable.get(slug, "no such tag")
+            raise ModelRefused(f"the model is compared by {slug!r}, which is unavailable: {reason}")
+        types.setdefault(slug, catalog.tags[slug].definition.type)
+    return types
 
 
 def population_rows(asked: Scoring, more: Iterable[str] = ()) -> Iterator[pd.DataFrame]:
     """The key, features and `more` tags of the population of a candidate, in batches."""
     definition = asked.definition
     key = SUBJECTS[definition.subject].key
-    types = tags_read(asked.deployment.catalog, definition)
-    for slug in more:
-        types.setdefault(slug, asked.deployment.catalog.tags[slug].definition.type)
     kept = tuple(dict.fromkeys((*definition.features, *more)))
+    types = types_of(asked.deployment.catalog, definition, kept)
     path = str(asked.folder / "population.parquet")
     _write_population(
         asked.deployment.engine, asked.candidate, types, definition.population, kept, key, path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,26 @@ def much_worse(slices: Sequence[Slice], max_gap: float, name: str = "ROC AUC") -
         for one in slices
         if one.gap.high < -max_gap
     )
+
+
+def looked_at(slices: Sequence[Slice], drift: Mapping[str, float]) -> dict[str, float]:
+    """How many slices were judged, the worst of their gaps, and the greatest PSI of a feature."""
+    gaps = [one.gap.value for one in slices]
+    return {
+        "slices": len(gaps),
+        **({"worst_slice_gap": round(min(gaps), 6)} if gaps else {}),
+        "max_feature_psi": round(max(drift.values()), 6),
+    }
+
+
+def as_document(slices: Sequence[Slice]) -> dict[str, Any]:
+    """The slices as a training's run keeps them."""
+    return {
+        "slices": [
+            {"tag": one.tag, "value": one.value, "rows": one.rows, "gap": one.gap.as_json()}
+            for one in slices
+        ]
+    }
 
 
 def _within(measure: Callable[[Mask], Metric], mask: Mask) -> Metric:

@@ -26,6 +26,7 @@ from tagline.training.panels import (
     thinned,
 )
 from tagline.training.plots import figures
+from tagline.training.slices import as_document, looked_at
 from tagline.training.verdict import Outcome, Tried, assess
 
 
@@ -76,7 +77,7 @@ def train(asked: Training) -> Judged:
                 "rows": len(training.label),
                 "positives": training.positives,
             },
-            **({"gate": _looked_at(outcome)} if chosen is not None else {}),
+            **({"gate": looked_at(outcome.slices, outcome.drift)} if chosen is not None else {}),
         },
         digests={panel.as_of.isoformat(): panel.digest for panel in (*trained, holdout)},
         params={
@@ -104,12 +105,7 @@ def _candidate(one: Tried, outcome: Outcome, holdout: Panel) -> Candidate:
         }
     }
     if one is outcome.chosen:
-        documents["slices.json"] = {
-            "slices": [
-                {"tag": its.tag, "value": its.value, "rows": its.rows, "gap": its.gap.as_json()}
-                for its in outcome.slices
-            ]
-        }
+        documents["slices.json"] = as_document(outcome.slices)
     losses = outcome.choice.losses if outcome.choice else {}
     kind = one.fitted.kind
     assert outcome.rule is not None
@@ -130,16 +126,6 @@ def _candidate(one: Tried, outcome: Outcome, holdout: Panel) -> Candidate:
             one.fitted.pipeline.importance_,
         ),
     )
-
-
-def _looked_at(outcome: Outcome) -> dict[str, float]:
-    """How many slices were judged, the worst of their gaps, and the greatest PSI of a feature."""
-    gaps = [one.gap.value for one in outcome.slices]
-    return {
-        "slices": len(gaps),
-        **({"worst_slice_gap": round(min(gaps), 6)} if gaps else {}),
-        "max_feature_psi": round(max(outcome.drift.values()), 6),
-    }
 
 
 def rows(asked: Scoring) -> Iterator[pd.DataFrame]:

@@ -26,7 +26,7 @@ from tagline.training.circle_verdict import (
 )
 from tagline.training.estimators.circles import NONE, Circles
 from tagline.training.evaluate import RESAMPLES
-from tagline.training.input_rows import input_parts, load_input, load_tags
+from tagline.training.input_rows import input_parts, load_indexed, load_input
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
 from tagline.training.plots import circle_sizes
 from tagline.training.tracking import load_pipeline
@@ -129,7 +129,7 @@ def _judged(
         return Candidate("leiden", newest), Verdict(reasons), counts
     fresh = [_unfitted(definition, seed).fit_links(links) for seed in range(definition.seeds)]
     slugs = (*definition.named_by, *definition.judged_by)
-    tags = load_tags(asked.deployment, definition, slugs, asked.as_of)
+    tags = load_indexed(asked.deployment, definition, slugs, asked.as_of)
     tags = tags.reindex(newest.customers_.tolist())
     known = {slug: asked.deployment.catalog.tags[slug].definition.name for slug in slugs}
     found_traits = traits(newest.labels_, tags[list(dict.fromkeys(definition.named_by))], known)

@@ -20,6 +20,7 @@ from tagline.training.kinds import Candidate, Judged, Scoring, Training
 from tagline.training.labelled import labelled
 from tagline.training.looking_ahead import looking_ahead
 from tagline.training.panels import Panel, stack
+from tagline.training.slices import as_document, looked_at
 
 
 def train(asked: Training) -> Judged:
@@ -50,7 +51,7 @@ def train(asked: Training) -> Judged:
             "holdout": _counts(definition, found.holdout),
             "training": _counts(definition, training)
             | {"as_of": [panel.as_of.isoformat() for panel in found.trained]},
-            **({"gate": _looked_at(outcome)} if chosen is not None else {}),
+            **({"gate": looked_at(outcome.slices, outcome.drift)} if chosen is not None else {}),
         },
         digests={
             f"{part} {panel.as_of.isoformat()}": panel.digest
@@ -81,16 +82,6 @@ def _counts(definition: MulticlassModel, panel: Panel) -> dict[str, Any]:
     }
 
 
-def _looked_at(outcome: ClassOutcome) -> dict[str, float]:
-    """How many slices were judged, the worst of their gaps, and the greatest PSI of a feature."""
-    gaps = [one.gap.value for one in outcome.slices]
-    return {
-        "slices": len(gaps),
-        **({"worst_slice_gap": round(min(gaps), 6)} if gaps else {}),
-        "max_feature_psi": round(max(outcome.drift.values()), 6),
-    }
-
-
 def _candidate(
     definition: MulticlassModel, one: ClassTried, outcome: ClassOutcome, holdout: Panel
 ) -> Candidate:
@@ -111,12 +102,7 @@ def _candidate(
         },
     }
     if one is outcome.chosen:
-        documents["slices.json"] = {
-            "slices": [
-                {"tag": its.tag, "value": its.value, "rows": its.rows, "gap": its.gap.as_json()}
-                for its in outcome.slices
-            ]
-        }
+        documents["slices.json"] = as_document(outcome.slices)
     losses = outcome.choice.losses if outcome.choice else {}
     kind = fitted.kind
     return Candidate(
