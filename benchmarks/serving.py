@@ -19,11 +19,12 @@ from sqlalchemy import select
 from benchmarks.deliveries import SEED, Sizes
 from benchmarks.results import Line, Results, Row, clock, this_machine, today, versions
 from benchmarks.shop import Shop, loaded, shop
+from tagline.database import ValueReader
 from tagline.deployment import Deployment, open_deployment
 from tagline.registry.schema import Run
 from tagline.serve.audiences import audience
 from tagline.serve.profiles import ProfileReader
-from tagline.serve.store import open_profile_store, read_value
+from tagline.serve.store import open_profile_store
 from tagline.servers.airflow_api import FINISHED, AirflowApi
 from tagline.servers.stack import Stack, running
 
@@ -115,7 +116,7 @@ def _customers(sizes: Sizes, number: int) -> list[str]:
 def _in_process(deployment: Deployment, sizes: Sizes, calls: int) -> list[Times]:
     customers = _customers(sizes, calls)
     with open_profile_store(deployment.settings) as store:
-        reader, at = ProfileReader(deployment, store), clock()
+        reader, at, asked = ProfileReader(deployment, store), clock(), ValueReader(store.engine.url)
         return [
             _timed(
                 "profile in process",
@@ -125,7 +126,7 @@ def _in_process(deployment: Deployment, sizes: Sizes, calls: int) -> list[Times]
             _timed(
                 "`select 1` to PostgreSQL in process",
                 calls,
-                lambda _: read_value(store.engine, "select 1"),
+                lambda _: asked.value("select 1"),
             ),
         ]
 

@@ -65,6 +65,40 @@ def open_database(settings: Settings, name: str, **options: Any) -> Engine:
     return engine
 
 
+class ValueReader:
+    """Single values of a database, each in one round trip and without a transaction.
+
+    The driver is asked directly, since SQLAlchemy's own way takes longer than a query by key.
+    Connections are kept; where the server has closed one since its last use, all are replaced.
+    """
+
+    def __init__(self, url: URL | str) -> None:
+        self._engine = create_engine(url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+
+    def value(self, sql: str, *parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        driver = self._engine.dialect.loaded_dbapi
+        try:
+            return self._asked(sql, parameters)
+        except (driver.OperationalError, driver.InterfaceError):
+            self.close()
+            return self._asked(sql, parameters)
+
+    def _asked(self, sql: str, parameters: tuple[Any, ...]) -> Any:
+        pooled = self._engine.raw_connection()
+        try:
+            with pooled.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                row = cursor.fetchone()
+        finally:
+            pooled.close()
+        return row[0] if row else None
+
+    def close(self) -> None:
+        """Close the connections; a later call opens new ones."""
+        self._engine.dispose()
+
+
 def _in_utc(connection: Any, _record: Any) -> None:
     """Set the session's time zone by a statement: poolers refuse it as a start-up option."""
     connection.autocommit = True

@@ -52,4 +52,4 @@ def open_deployment(settings: Settings | None = None) -> Iterator[Deployment]:
     try:
         yield Deployment(settings, catalog, registry, open_lake(settings), local_engine(settings))
     finally:
-        registry.engine.dispose()
+        registry.close()

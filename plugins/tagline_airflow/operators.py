@@ -233,7 +233,7 @@ def _finish(context: Context, status: str, reason: str) -> None:
 
     registry = open_registry(Settings())  # a broken catalog must not hide its own failure
     registry.finish_run(_known_run(context).id, status, datetime.now(UTC), reason)
-    registry.engine.dispose()
+    registry.close()
 
 
 def _known_run(context: Context) -> CoreRun:

@@ -2,7 +2,7 @@
 
 `TAGLINE_TEST_KILLS=100` kills a hundred times, which takes minutes, and with
 `TAGLINE_TEST_KILLS_IN_A_ROW=1` each time on a day of its own. The seed is printed (`-s`), and
-`TAGLINE_TEST_SEED` repeats it. Below 16 kills not every stage need be hit.
+`TAGLINE_TEST_SEED` repeats it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -57,6 +56,10 @@ class Killed:
     missed: int = 0
     answers: Answers = field(default_factory=lambda: Answers({}, set(), [], []))
 
+    def unhit(self) -> set[str]:
+        """The stages that no kill hit."""
+        return set(STAGES) - set(self.kills)
+
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Deployment]:
@@ -72,13 +75,14 @@ def opened(settings: Settings) -> Iterator[Deployment]:
 def killed(postgres_url: str) -> Iterator[Killed]:
     """Kills spread over the stages, each followed by a run of the same day.
 
-    A day's runs are killed one after the other, each in another stage; then one may end.
+    A day's runs are killed one after the other, each in one of the stages that were hit least;
+    then one may end.
     """
     folder = Path(tempfile.mkdtemp(prefix="tlk", dir="/tmp"))
     shop = small_grocer(folder / "shop")
     steady = shop.open("steady", folder / "steady" / "home", postgres_url)
     struck = shop.open("struck", folder / "struck" / "home", postgres_url)
-    chance, turns, context = random.Random(SEED), cycle(TURNS), children()
+    chance, aimed, context = random.Random(SEED), Counter[str](), children()
     print(f"seed {SEED}")
     try:
         with opened(steady) as undisturbed, opened(struck) as deployment:
@@ -89,12 +93,14 @@ def killed(postgres_url: str) -> Iterator[Killed]:
             customers = sorted(_customers(undisturbed))[:: max(1, 200 // CUSTOMERS)]
             reader = start_reader(context, struck, customers)
             as_of = FIRST
-            while found.kills.total() < KILLS:
+            while found.kills.total() < KILLS or (found.unhit() and len(found.days) < KILLS):
                 as_of += timedelta(days=1)
-                for stage in islice(turns, min(IN_A_ROW, KILLS - found.kills.total())):
+                for stage in sorted(TURNS, key=lambda each: found.kills[each])[:IN_A_ROW]:
                     run = start_run(context, struck, as_of, _attempt(as_of, chance))
                     run.wait_for(stage)
-                    time.sleep(chance.random() * seconds[stage])
+                    missed = 0 if found.kills[stage] else aimed[stage]  # it may be over in no time
+                    time.sleep(chance.random() * seconds[stage] * 0.5**missed)
+                    aimed[stage] += 1
                     if run.kill():
                         found.kills[run.stage or "start"] += 1
                     else:
@@ -134,8 +140,8 @@ def _customers(deployment: Deployment) -> list[str]:
 
 
 def test_every_stage_was_hit(killed: Killed) -> None:
-    assert killed.kills.total() == KILLS
-    assert not set(STAGES) - set(killed.kills), killed.kills
+    assert killed.kills.total() >= KILLS
+    assert not killed.unhit(), killed.kills
 
 
 def test_each_rerun_released_the_same_values_as_a_run_that_nothing_disturbed(

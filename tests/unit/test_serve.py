@@ -16,7 +16,7 @@ from tagline.registry.schema import Release
 from tagline.release import release, rollback
 from tagline.serve.audiences import audience, export_audience, ids
 from tagline.serve.exports import export
-from tagline.serve.profiles import profile
+from tagline.serve.profiles import ProfileReader, profile
 from tagline.serve.store import ProfileStore, open_profile_store
 
 if TYPE_CHECKING:
@@ -129,6 +129,34 @@ def test_the_store_keeps_the_last_three_live_releases(shop: SmallShop, store: Pr
     assert store.stored() == tuple(reversed(made[2:]))
     assert store.row(made[0], "1") is None
     assert profile(shop.deployment, "1", DAY, AT)["release"] == made[0]  # from its file
+
+
+def test_a_release_that_leaves_the_store_under_a_reader_is_read_from_its_files(
+    shop: SmallShop, store: ProfileStore
+) -> None:
+    make(shop, "r0")
+    reader = ProfileReader(shop.deployment, store)
+    before = reader.profile("1", DAY, AT)
+    for number in range(1, 4):
+        make(shop, f"r{number}", days=number)
+    assert reader.profile("1", DAY, AT) == before
+    assert store.row(before["release"], "1") is None
+
+
+def test_connections_that_the_server_closed_are_replaced(
+    shop: SmallShop, store: ProfileStore
+) -> None:
+    make(shop, "r1")
+    reader = ProfileReader(shop.deployment, store)
+    before = reader.profile("1", None, AT)
+    with store.engine.connect() as connection:
+        closed = connection.exec_driver_sql(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+            " where backend_type = 'client backend' and pid <> pg_backend_pid()"
+            f" and datname like '{shop.deployment.settings.business}%%'"
+        ).scalar_one()
+    assert closed >= 2
+    assert reader.profile("1", None, AT) == before
 
 
 def test_a_backfilled_day_does_not_enter_the_store(shop: SmallShop, store: ProfileStore) -> None:

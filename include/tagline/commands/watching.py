@@ -62,7 +62,7 @@ def metrics(
     try:
         text = metrics_text(registry, chosen.business, now())
     finally:
-        registry.engine.dispose()
+        registry.close()
     if to is None:
         answer(text.rstrip("\n"))
     else:

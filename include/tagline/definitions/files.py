@@ -78,7 +78,7 @@ def _document(name: str, text: str) -> DefinitionFile:
             fault = Fault(name, 1, "the file must hold a mapping of keys to values")
             raise DefinitionError([fault])
         repeated = list(_record(node, (), lines))
-        data = loader.construct_document(node)
+        data = _construct(loader, node)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or error
@@ -92,6 +92,14 @@ def _document(name: str, text: str) -> DefinitionFile:
             Fault(name, line, f"key {key!r} is repeated") for key, line in repeated
         )
     return DefinitionFile(name, data, lines)
+
+
+def _construct(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+    """The node's data; raises ValueError also where a tag does not fit what it stands before."""
+    try:
+        return loader.construct_document(node)
+    except AttributeError as error:  # PyYAML does not look whether `!!timestamp x` is one
+        raise ValueError("a tag like !!timestamp stands before something else") from error
 
 
 def parse(file: DefinitionFile, shape: Any) -> Any:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from tagline.database import open_database
+from tagline.database import ValueReader, open_database
 from tagline.errors import ReleaseRefused, TaglineError, UnknownName
 from tagline.registry.schema import Lock, ModelVersion, Release, Run, TagState, TagVersion
 from tagline.settings import Settings
@@ -60,7 +60,13 @@ class Registry:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._reader = ValueReader(engine.url)
         self._session: Callable[[], Session] = sessionmaker(engine, expire_on_commit=False)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._reader.close()
+        self.engine.dispose()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -212,6 +218,13 @@ class Registry:
         return self._first(
             select(Release).where(Release.status == "active").order_by(Release.as_of.desc())
         )
+
+    def live_id(self) -> int | None:
+        """The id of `live`, by the shortest way: it is looked up for every profile."""
+        found: int | None = self._reader.value(
+            "select id from releases where status = 'active' order by as_of desc limit 1"
+        )
+        return found
 
     def release_at(self, as_of: datetime) -> Release | None:
         """The active release of exactly this as_of."""

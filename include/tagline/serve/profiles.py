@@ -15,7 +15,7 @@ from tagline.errors import UnknownCustomer
 from tagline.registry.schema import Release
 from tagline.serve.reasons import Reason, reason_of
 from tagline.serve.released import subject_of, wanted_release
-from tagline.serve.store import ProfileStore, open_profile_store, read_value, row_in_files
+from tagline.serve.store import ProfileStore, open_profile_store, row_in_files
 from tagline.subjects import CUSTOMER, Subject
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _TAG: TypeAdapter[AnyTag] = TypeAdapter(AnyTag)
 _REMEMBERED = 8  # releases that a reader keeps prepared
-_LIVE = "select id from releases where status = 'active' order by as_of desc limit 1"
 
 
 def profile(
@@ -99,7 +98,7 @@ class ProfileReader:
     def _prepared(self, as_of: datetime | None, subject: Subject) -> _Prepared:
         registry = self._deployment.registry
         if as_of is None:
-            known = self._known.get((read_value(registry.engine, _LIVE), subject))
+            known = self._known.get((registry.live_id(), subject))
             if known is not None:
                 return known
         release = wanted_release(registry, as_of)
