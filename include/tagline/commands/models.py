@@ -99,10 +99,8 @@ def restore(
 ) -> None:
     """Let an older champion serve again; the later ones are withdrawn, with the reason."""
     from tagline.training.promotion import restore as restore_version
-    from tagline.training.train import model_definition
 
     with deployment(context) as opened:
-        model_definition(opened.catalog, model)
         found = restore_version(opened, model, version, reason, actor(), now())
         serves_from = asked(opened.catalog, found.label_end_at)
     if as_json:

@@ -147,9 +147,9 @@ class ModelVersion(Base):
     status: Mapped[str]  # judged, promoted, withdrawn: only a promoted one serves
     reasons: Mapped[list[Any]]
     metrics: Mapped[dict[str, Any]]
-    features: Mapped[dict[str, Any]]  # slug -> version
+    features: Mapped[dict[str, Any]]  # what it reads and predicts -> version
     mlflow_run_id: Mapped[str]
-    mlflow_version: Mapped[str | None]  # in the MLflow registry, when accepted
+    mlflow_version: Mapped[str | None]  # in the MLflow registry; None if nothing was fitted
     model_uri: Mapped[str | None]
     run_url: Mapped[str | None]
     __table_args__ = (Index("model_versions_of_model", "model", "label_end_at"),)

@@ -94,6 +94,17 @@ class Registry:
         with self.exclusive(name):
             yield
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Be the only one of this name for the block, across processes; others wait.
+
+        For long work: unlike `lock` it is no row of `locks`, so no backup waits for it, and the
+        work may take locks of that kind one by one. It ends with its process too.
+        """
+        with self.session() as session:
+            session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
+            yield
+
     # Runs
 
     def start_run(self, run_id: str, as_of: datetime, at: datetime) -> None:
