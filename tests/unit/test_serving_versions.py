@@ -7,10 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 import sqlglot
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from tests.conftest import SmallShop
 
 from tagline.catalog import Catalog, load_catalog
@@ -20,8 +24,12 @@ from tagline.errors import ModelRefused
 from tagline.registry.schema import ModelVersion
 from tagline.sqlfiles import SqlFile
 from tagline.training.inputs import WHAT_IS_PREDICTED, other_versions, read_versions
+from tagline.training.kinds import Judged, Training
 from tagline.training.promotion import promote_judged, restore
 from tagline.training.score import serving_version
+from tagline.training.tracking import Tracked
+from tagline.training.train import train
+from tagline.training.verdict import Verdict
 
 slow = pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
@@ -192,6 +200,40 @@ def test_a_withdrawn_version_is_not_called_promoted_when_its_task_runs_again(
     assert (report.version, report.promoted, report.serves_from) == (later, False, None)
     assert report.reasons == ("it was withdrawn: the newer one drifts",)
     assert serves(deployment) == before
+
+
+@slow
+def test_a_backup_may_begin_while_a_model_learns_but_not_while_it_is_written_down(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = dict[str, bool]()
+
+    def ask(stage: str) -> None:
+        """Whether a backup would have to wait: it asks for the table as `tagline backup` does."""
+        with deployment.registry.engine.connect() as connection:
+            connection.execute(text("set local lock_timeout = '200ms'"))
+            try:
+                connection.execute(text("lock table locks in exclusive mode"))
+                held[stage] = False
+            except OperationalError:
+                held[stage] = True
+
+    def learn(asked: Training) -> Judged:
+        ask("learning")
+        with deployment.registry.lock("derived:orders"):
+            pass
+        return Judged((), None, Verdict(("no signal",)), {}, {}, {}, pd.DataFrame(), asked.as_of)
+
+    def keep(*_: Any) -> Tracked:
+        ask("writing")
+        return Tracked("abc", None, None, None)
+
+    monkeypatch.setattr("tagline.training.train.require_data", lambda *_: None)
+    monkeypatch.setattr("tagline.training.train.kind_of", lambda _: SimpleNamespace(train=learn))
+    monkeypatch.setattr("tagline.training.train.track", keep)
+    report = train(deployment, "lapse_risk", AS_OF, NOW)
+    assert held == {"learning": False, "writing": True}
+    assert (report.verdict, report.reasons) == ("refused", ("no signal",))
 
 
 @slow

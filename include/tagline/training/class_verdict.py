@@ -77,7 +77,7 @@ def assess_classes(
     majority = _majority(classes, training)
     before = None if champion is None else probabilities(champion, classes, holdout.rows)
     kinds = candidates_of(definition.candidates)
-    choice = choose(kinds, features, labelled.trained, labelled.horizon)
+    choice = choose(kinds, features, labelled.trained, labelled.horizon, labelled.before)
     tried = []
     for kind in kinds:
         fitted = fit(kind, features, training, described)

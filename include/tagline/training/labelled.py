@@ -20,7 +20,9 @@ from tagline.training.panels import (
     MOST_JUDGED,
     MOST_TRAINED,
     Array,
+    Before,
     Panel,
+    hours_before,
     part_of,
     schedule,
     thinned,
@@ -47,6 +49,7 @@ class Labelled:
     at_one_instant: bool = True  # all rows of the holdout are as of its instant
     reasons: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    before: Before = hours_before
 
 
 def labelled(asked: Training) -> Labelled:
@@ -61,17 +64,13 @@ def labelled(asked: Training) -> Labelled:
 def _by_query(asked: Training, definition: MulticlassModel) -> Labelled:
     assert definition.panels is not None
     assert definition.horizon is not None
-    plan = schedule(definition.panels, definition.horizon, asked.as_of)
-    if not plan.trained:
-        raise ModelRefused(
-            f"model {asked.model!r} has no panel whose horizon ends by the holdout's "
-            f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
-        )
+    before = asked.deployment.catalog.before
+    plan = schedule(definition.panels, definition.horizon, asked.as_of, before)
     holdout = thinned(_panel(asked.deployment, definition, plan.holdout), MOST_JUDGED)
     share = MOST_TRAINED // len(plan.trained)
     trained = [thinned(_panel(asked.deployment, definition, each), share) for each in plan.trained]
     about = {"label": definition.label, "horizon_days": definition.horizon.days}
-    return Labelled(tuple(trained), holdout, definition.horizon, about=about)
+    return Labelled(tuple(trained), holdout, definition.horizon, about=about, before=before)
 
 
 def _panel(deployment: Deployment, definition: MulticlassModel, instant: Any) -> Panel:
@@ -99,13 +98,13 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
     found = agreement_of(asked_for, decided)
     reasons = too_little_agreement(label_set, asked_for, found)
     told = [one for one in decided if one.value is not None]
-    training, holdout = (
-        people_rows(
-            deployment,
-            definition,
-            [one for one in told if held_out(label_set, one.customer_id) is judging],
-        )
+    parts = (
+        [one for one in told if held_out(label_set, one.customer_id) is judging]
         for judging in (False, True)
+    )
+    training, holdout = (
+        people_rows(deployment, definition, part) if part else _nobody(asked, definition)
+        for part in parts
     )
     about = {
         "label_set": label_set,
@@ -123,14 +122,9 @@ def people_rows(
 ) -> Panel:
     """The customers of the population whom people labelled, each as of the instant spoken of.
 
-    ModelRefused where there is none. The panel's instant is the newest one.
+    `told` has at least one. The panel's instant is the newest one.
     """
     instants = sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS]
-    if not instants:
-        raise ModelRefused(
-            f"too few customers have a label of label set {definition.label_set!r}: ask by "
-            f"`tagline labels queue {definition.label_set}`"
-        )
     tags = tuple(definition.compared.values())
     frames, classes = [], []
     for instant in instants:
@@ -142,6 +136,14 @@ def people_rows(
     rows = pd.concat(frames, ignore_index=True)
     customers = rows.pop("customer_id").to_numpy(dtype=object)
     return Panel(instants[0], customers, rows, _texts(classes))
+
+
+def _nobody(asked: Training, definition: MulticlassModel) -> Panel:
+    """A panel without rows: too few to be judged is the gate's to say, and is recorded."""
+    tags = tuple(definition.compared.values())
+    rows = load_tags(asked.deployment, definition, tags, asked.as_of).iloc[:0]
+    customers = rows.pop("customer_id").to_numpy(dtype=object)
+    return Panel(asked.as_of, customers, rows, _texts([]))
 
 
 def _texts(classes: list[str]) -> Array:

@@ -13,6 +13,8 @@ from tagline.training.evaluate import (
     Metric,
     bootstrap,
     calibration_error,
+    mean,
+    ratio,
     roc_auc,
 )
 from tagline.training.panels import Array
@@ -162,19 +164,7 @@ def missed(what: str, total: Interval, limit: float, name: str) -> list[str]:
 
 def error(actual: Array, expected: Array) -> Metric:
     """Mean absolute error."""
-    return _mean(np.abs(actual - expected))
-
-
-def ratio(part: Array, whole: Array) -> Metric:
-    """Sum over sum; NaN where a resample has none of the whole."""
-
-    def measured(weights: Array) -> Array:
-        below = weights @ whole
-        result: Array = np.full(len(below), np.nan)
-        np.divide(weights @ part, below, out=result, where=below > 0)
-        return result
-
-    return measured
+    return mean(np.abs(actual - expected))
 
 
 def correlation(left: Array, right: Array) -> Metric:
@@ -189,12 +179,5 @@ def correlation(left: Array, right: Array) -> Metric:
         together = means[2] - means[0] * means[1]
         np.divide(together, np.sqrt(np.maximum(spread, 0)), out=result, where=spread > 0)
         return result
-
-    return measured
-
-
-def _mean(values: Array) -> Metric:
-    def measured(weights: Array) -> Array:
-        return np.asarray((weights @ values) / weights.sum(axis=1))
 
     return measured

@@ -17,7 +17,7 @@ from tagline.training.drift import counted_in, drift_of
 from tagline.training.estimators.tag_classifier import TagClassifier
 from tagline.training.evaluate import Interval, Metric, evaluate, roc_auc
 from tagline.training.fit import Choice, Fitted, candidates_of, choose, fit
-from tagline.training.panels import NUMBERS, Array, Panel, stack
+from tagline.training.panels import NUMBERS, Array, Before, Panel, hours_before, stack
 from tagline.training.slices import Mask, Slice, measure_slices, much_worse, slices_of
 
 FEWEST = 10  # of either label in a slice, below which its ROC AUC says nothing
@@ -75,6 +75,7 @@ def assess(
     champion: Array | None = None,
     looking_ahead: Sequence[str] = (),
     described: Mapping[str, Described] | None = None,
+    before: Before = hours_before,
 ) -> Outcome:
     """Choose a candidate by the training panels, newest first; fit and judge it on the holdout.
 
@@ -89,7 +90,7 @@ def assess(
         return Outcome(Verdict((*lacking, *looking_ahead)))
     rule = rule_score(definition.rule, holdout.rows)
     kinds = candidates_of(definition.candidates)
-    choice = choose(kinds, features, trained, definition.horizon)
+    choice = choose(kinds, features, trained, definition.horizon, before)
     tried = []
     for kind in kinds:
         fitted = fit(kind, features, training, described)
