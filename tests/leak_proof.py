@@ -80,7 +80,7 @@ def clock_says(at: datetime) -> Iterator[None]:
 def _one_row_each(table: pyarrow.Table, key: str) -> pyarrow.Table:
     """The last row of each key: a leaky query may return several, and joins would multiply them."""
     last = {found: number for number, found in enumerate(table[key].to_pylist())}
-    return table.take(sorted(last.values()))
+    return table.take(pyarrow.array(sorted(last.values()), pyarrow.int64()))
 
 
 @dataclass
