@@ -99,8 +99,9 @@ def test_circles_whose_champion_is_gone_begin_anew_and_never_from_the_same_day(
 
     def tags(_deployment: Any, _definition: Any, slugs: Any, _at: Any) -> pd.DataFrame:
         customers = sorted(set(shopping(1)["customer_id"]))
-        numbers = np.random.default_rng(2).random((len(customers), len(slugs)))
-        return pd.DataFrame(numbers, index=customers, columns=list(slugs))
+        columns = list(dict.fromkeys(slugs))
+        numbers = np.random.default_rng(2).random((len(customers), len(columns)))
+        return pd.DataFrame(numbers, index=customers, columns=columns)
 
     registry = SimpleNamespace(model_versions=lambda _: [], champion=champion)
     deployment: Any = SimpleNamespace(catalog=london(), registry=registry, settings=None)
