@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from tagline.definitions.models import MulticlassModel
 from tagline.errors import ModelRefused, did_you_mean
 from tagline.labels.decided import Decided
-from tagline.labels.judged import agreement_of, decisions, too_little_agreement
+from tagline.labels.judged import agreement_of, decisions, too_late, too_little_agreement
 from tagline.labels.selection import held_out
 from tagline.training.inputs import load_rows, load_tags
 from tagline.training.panels import (
@@ -104,6 +104,7 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
             deployment,
             definition,
             [one for one in told if held_out(label_set, one.customer_id) is judging],
+            asked.as_of,
         )
         for judging in (False, True)
     )
@@ -119,17 +120,18 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
 
 
 def people_rows(
-    deployment: Deployment, definition: MulticlassModel, told: Sequence[Decided]
+    deployment: Deployment, definition: MulticlassModel, told: Sequence[Decided], as_of: datetime
 ) -> Panel:
     """The customers of the population whom people labelled, each as of the instant spoken of.
 
-    ModelRefused where there is none. The panel's instant is the newest one.
+    ModelRefused where there is none before as_of. The panel's instant is the newest one.
     """
     instants = sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS]
     if not instants:
+        later = too_late(deployment, str(definition.label_set), as_of)
         raise ModelRefused(
             f"too few customers have a label of label set {definition.label_set!r}: ask by "
-            f"`tagline labels queue {definition.label_set}`"
+            f"`tagline labels queue {definition.label_set}`{later}"
         )
     tags = tuple(definition.compared.values())
     frames, classes = [], []
