@@ -115,7 +115,7 @@ def simulated(truth: Any, knows: float, classes: tuple[str, ...], seed: int) -> 
     return np.where(random.random(len(truth)) < knows, truth, random.choice(classes, len(truth)))
 
 
-def test_the_first_hundred_questions_of_the_queue_teach_more_than_a_hundred_at_random(
+def test_the_hundred_most_telling_customers_teach_more_than_a_hundred_at_random(
     deployment: Deployment, definition: MulticlassModel, households: pd.DataFrame
 ) -> None:
     types = tags_read(deployment.catalog, definition)

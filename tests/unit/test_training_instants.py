@@ -131,10 +131,12 @@ def test_a_label_set_that_nobody_has_answered_is_refused_and_not_a_failure(
 
     monkeypatch.setattr("tagline.training.labelled.decisions", lambda *_: [])
     monkeypatch.setattr("tagline.training.labelled.load_tags", tags)
+    monkeypatch.setattr("tagline.training.labelled.too_late", lambda *_: "; 9 came too late")
     deployment: Any = SimpleNamespace(catalog=london())
     found = labelled(Training(deployment, "lifecycle_stage", definition, as_of, None))
     assert [len(one.label) for one in (*found.trained, found.holdout)] == [0, 0]
     assert found.holdout.as_of == as_of
     reasons = assess_classes(definition, {}, found).verdict.reasons
     assert any("fewer than min_rows_of_class" in reason for reason in reasons)
+    assert any(reason.endswith("lifecycle_stage`; 9 came too late") for reason in reasons)
     assert found.holdout.digest, "what was judged is recorded, even nothing"

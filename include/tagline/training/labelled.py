@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from tagline.definitions.models import MulticlassModel
 from tagline.errors import ModelRefused, did_you_mean
 from tagline.labels.decided import Decided
-from tagline.labels.judged import agreement_of, decisions, too_little_agreement
+from tagline.labels.judged import agreement_of, decisions, too_late, too_little_agreement
 from tagline.labels.selection import held_out
 from tagline.training.inputs import load_rows, load_tags
 from tagline.training.panels import (
@@ -98,14 +98,21 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
     found = agreement_of(asked_for, decided)
     reasons = too_little_agreement(label_set, asked_for, found)
     told = [one for one in decided if one.value is not None]
-    parts = (
-        [one for one in told if held_out(label_set, one.customer_id) is judging]
+    training, holdout = (
+        people_rows(
+            deployment,
+            definition,
+            [one for one in told if held_out(label_set, one.customer_id) is judging],
+            asked.as_of,
+        )
         for judging in (False, True)
     )
-    training, holdout = (
-        people_rows(deployment, definition, part) if part else _nobody(asked, definition)
-        for part in parts
-    )
+    if not len(training.label) or not len(holdout.label):
+        reasons = (
+            *reasons,
+            f"too few customers have a label of label set {label_set!r}: ask by "
+            f"`tagline labels queue {label_set}`{too_late(deployment, label_set, asked.as_of)}",
+        )
     about = {
         "label_set": label_set,
         "kappa": round(found.kappa.value, 4) if found.kappa else "",
@@ -118,13 +125,14 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
 
 
 def people_rows(
-    deployment: Deployment, definition: MulticlassModel, told: Sequence[Decided]
+    deployment: Deployment, definition: MulticlassModel, told: Sequence[Decided], as_of: datetime
 ) -> Panel:
     """The customers of the population whom people labelled, each as of the instant spoken of.
 
-    `told` has at least one. The panel's instant is the newest one.
+    The panel's instant is the newest one. Where there is none before as_of it has no rows, and
+    as_of for its instant: the gate refuses it as too few.
     """
-    instants = sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS]
+    instants = sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS] or [as_of]
     tags = tuple(definition.compared.values())
     frames, classes = [], []
     for instant in instants:
@@ -136,14 +144,6 @@ def people_rows(
     rows = pd.concat(frames, ignore_index=True)
     customers = rows.pop("customer_id").to_numpy(dtype=object)
     return Panel(instants[0], customers, rows, _texts(classes))
-
-
-def _nobody(asked: Training, definition: MulticlassModel) -> Panel:
-    """A panel without rows: too few to be judged is the gate's to say, and is recorded."""
-    tags = tuple(definition.compared.values())
-    rows = load_tags(asked.deployment, definition, tags, asked.as_of).iloc[:0]
-    customers = rows.pop("customer_id").to_numpy(dtype=object)
-    return Panel(asked.as_of, customers, rows, _texts([]))
 
 
 def _texts(classes: list[str]) -> Array:
