@@ -82,8 +82,8 @@ def watched(fitted: object, limits: DriftLimits | None) -> Mapping[str, Bins]:
     """
     if limits is None:
         return {}
-    bins: Mapping[str, Bins] = getattr(fitted, "training_bins_", {})
-    if not bins:
+    bins: Mapping[str, Bins] | None = getattr(fitted, "training_bins_", None)
+    if bins is None:
         raise ModelRefused(
             "the champion does not say where its training rows lay, so its drift cannot be "
             "measured; train it again"
