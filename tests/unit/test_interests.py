@@ -11,6 +11,7 @@ import pytest
 import skops.io
 from tests import complete_journey
 
+from tagline.errors import ModelRefused
 from tagline.training.estimators.bought import Bought
 from tagline.training.estimators.interests import Again, DecayedInterests
 from tagline.training.evaluate import Interval
@@ -106,6 +107,26 @@ def test_a_recent_change_of_taste_is_learnt_from_the_panels() -> None:
     model = fitted(turned(7), turned(8))
     assert model.recent_part_ >= 0.3
     assert measure(model, Again.of(*turned(9)))["gain_over_popular"].low > 0
+
+
+def test_a_panel_after_which_nobody_returned_does_not_choose_for_the_others() -> None:
+    empty, _ = shoppers(7, 1.5)
+    nobody = pd.DataFrame({"customer_id": pd.Series(dtype=object), "item": pd.Series(dtype=object)})
+    panels = [Again.of(*shoppers(1, 1.5)), Again.of(*shoppers(2, 1.5))]
+    alone = DecayedInterests().fit_panels(panels)
+    beside = DecayedInterests().fit_panels([Again.of(empty, nobody), *panels])
+    for name in ("long_half_life_", "recent_half_life_", "recent_part_", "smoothing_"):
+        assert getattr(beside, name) == getattr(alone, name)
+    with pytest.raises(ModelRefused, match="nobody bought anything again"):
+        DecayedInterests().fit_panels([Again.of(empty, nobody)])
+
+
+@pytest.mark.parametrize("column", ["customer_id", "item", "weight", "days_ago"])
+def test_a_purchase_that_lacks_something_is_refused_not_booked_to_another(column: str) -> None:
+    rows = history(("a", "milk", 1, 0), ("b", "beer", 1, 0))
+    rows[column] = rows[column].where([True, False], None)
+    with pytest.raises(ModelRefused, match="leave such rows out of the input query"):
+        Bought.of(rows)
 
 
 def test_customers_are_told_the_same_alone_as_among_others(learnt: DecayedInterests) -> None:
