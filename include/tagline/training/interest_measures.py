@@ -50,17 +50,17 @@ def judge(gate: InterestsGate, top: int, metrics: Mapping[str, Interval]) -> tup
     hits, gain, error = (
         metrics[name] for name in ("hit_share", "gain_over_popular", "calibration_error")
     )
-    if hits.value < gate.min_hit_share:
+    if not hits.value >= gate.min_hit_share:
         reasons.append(
             f"of the {top} interests of a customer who returned, a share of {hits} was bought "
             f"again, below min_hit_share {gate.min_hit_share:g}"
         )
-    if gain.low <= gate.min_gain_over_popular:
+    if not gain.low > gate.min_gain_over_popular:
         reasons.append(
             f"the gain over the {top} most popular items, {gain}, is not surely above "
             f"min_gain_over_popular {gate.min_gain_over_popular:g}: that tells as much"
         )
-    if error.value > gate.max_calibration_error:
+    if not error.value <= gate.max_calibration_error:
         reasons.append(
             f"the chances of the interests are off by {error} on average, above "
             f"max_calibration_error {gate.max_calibration_error:g}"
