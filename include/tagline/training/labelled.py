@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     from tagline.deployment import Deployment
     from tagline.training.kinds import Training
 
-MOST_INSTANTS = 60  # that the labels of people speak of
+log = logging.getLogger(__name__)
+
+MOST_INSTANTS = 60  # that the labels of people speak of; of more, the newest
+MOST_CHECKED = 3  # of those, at which features are made again to see whether they look ahead
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,9 @@ class Labelled:
     trained: tuple[Panel, ...]
     holdout: Panel
     horizon: timedelta
-    at_one_instant: bool = True  # all rows of the holdout are as of its instant
+    checked: tuple[Panel, ...] = ()  # of the holdout, each at one instant: for looking ahead
+    chosen: bool = False  # those to learn from were chosen for what they teach, unlike the holdout
+    population: pd.DataFrame | None = None  # whom drift is measured from, if not those learnt from
     reasons: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
@@ -71,7 +77,7 @@ def _by_query(asked: Training, definition: MulticlassModel) -> Labelled:
     share = MOST_TRAINED // len(plan.trained)
     trained = [thinned(_panel(asked.deployment, definition, each), share) for each in plan.trained]
     about = {"label": definition.label, "horizon_days": definition.horizon.days}
-    return Labelled(tuple(trained), holdout, definition.horizon, about=about)
+    return Labelled(tuple(trained), holdout, definition.horizon, (holdout,), about=about)
 
 
 def _panel(deployment: Deployment, definition: MulticlassModel, instant: Any) -> Panel:
@@ -107,15 +113,42 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
         )
         for judging in (False, True)
     )
-    about = {
+    about: dict[str, Any] = {
         "label_set": label_set,
         "kappa": round(found.kappa.value, 4) if found.kappa else "",
         "kappa_low": round(found.kappa.low, 4) if found.kappa else "",
         "annotators": len(found.annotators),
         "judged_twice": found.customers,
     }
-    once = len({one.about_at for one in told}) == 1
-    return Labelled((training,), holdout, timedelta(0), once, reasons, about)
+    instants = {one.about_at for one in told}
+    judging = [one for one in told if held_out(label_set, one.customer_id)]
+    judged_at = _newest(judging)
+    learnt_at = _newest([one for one in told if not held_out(label_set, one.customer_id)])
+    left_out = len(instants.difference(judged_at, learnt_at))
+    if left_out:
+        log.warning(
+            "the labels of the earliest %d instants of %s are not read", left_out, label_set
+        )
+    checked = [  # the earliest, after which the most has come that must not be seen
+        people_rows(deployment, definition, [one for one in judging if one.about_at == instant])
+        for instant in judged_at[-MOST_CHECKED:]
+    ]
+    about |= {
+        "instants": len(instants) - left_out,
+        "instants_left_out": left_out,
+        "looked_ahead_from": ", ".join(each.as_of.isoformat() for each in checked),
+    }
+    population = load_tags(deployment, definition, (), max(instants))
+    return Labelled(
+        (training,),
+        holdout,
+        timedelta(0),
+        tuple(checked),
+        chosen=True,
+        population=population,
+        reasons=reasons,
+        about=about,
+    )
 
 
 def people_rows(
@@ -125,7 +158,7 @@ def people_rows(
 
     ModelRefused where there is none. The panel's instant is the newest one.
     """
-    instants = sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS]
+    instants = _newest(told)
     if not instants:
         raise ModelRefused(
             f"too few customers have a label of label set {definition.label_set!r}: ask by "
@@ -142,6 +175,11 @@ def people_rows(
     rows = pd.concat(frames, ignore_index=True)
     customers = rows.pop("customer_id").to_numpy(dtype=object)
     return Panel(instants[0], customers, rows, _texts(classes))
+
+
+def _newest(told: Sequence[Decided]) -> list[datetime]:
+    """The instants that labels speak of, newest first, and not more than are read."""
+    return sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS]
 
 
 def _texts(classes: list[str]) -> Array:
