@@ -204,8 +204,8 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "features": "The tags that customers are compared by.",
         "input": "What they are also compared by: sql/inputs/<input>.sql, with customer_id, item, "
         "weight and days_ago.",
-        "least_item_share": "The share of the customers who must have bought an item for it to count "
-        "where customers are compared.",
+        "least_item_share": "The share of the customers who must have bought an item for it to "
+        "count where customers are compared.",
         "min_confidence": "The confidence below which it abstains in any case.",
         "max_customers": "It is learned from a sample of so many customers if more told it.",
     },

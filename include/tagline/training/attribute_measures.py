@@ -26,7 +26,9 @@ def measure(
     """Learn from a random half and try on the other, `repeats` times; resampled by customer.
 
     `halves` makes points of rows at these places; whatever it learns for that, it learns from the
-    half that is learnt from, as the model does. answered: the share of the customers asked about of whom a value was said. Of those: accuracy,
+    half that is learnt from, as the model does.
+
+    answered: the share of the customers asked about of whom a value was said. Of those: accuracy,
     mode_accuracy (of always saying the commonest value of the half learnt from), gain_over_mode,
     confidence, and overconfidence, by how much it lies above the accuracy. Without any answer only
     answered is measured. refused: the share of the repeats that abstained from everyone.
