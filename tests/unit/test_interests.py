@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 import skops.io
 from tests import complete_journey
 
+from tagline.definitions.models.interests import InterestsGate
 from tagline.errors import ModelRefused
 from tagline.training.estimators.bought import Bought
 from tagline.training.estimators.interests import Again, DecayedInterests
 from tagline.training.evaluate import Interval
-from tagline.training.interest_measures import measure
+from tagline.training.interest_measures import judge, measure
 
 ITEMS = [f"item {number:02d}" for number in range(30)]
 HOLDOUT = datetime(2017, 11, 1)
@@ -87,6 +89,17 @@ def test_shoppers_with_a_taste_buy_their_interests_again(learnt: DecayedInterest
     metrics = measure(learnt, Again.of(*shoppers(3, 1.5)))
     assert metrics["gain_over_popular"].low > 0.1
     assert metrics["calibration_error"].value < 0.05
+
+
+def test_a_champion_stays_until_interests_are_surely_better(learnt: DecayedInterests) -> None:
+    holdout = Again.of(*shoppers(3, 1.5))
+    gate = InterestsGate(min_hit_share=0.3)
+    assert judge(gate, 5, measure(learnt, holdout)) == ()
+    (reason,) = judge(gate, 5, measure(learnt, holdout, learnt))
+    assert reason.startswith("the present champion stays: the gain over it in hit share, 0.000")
+    boastful = copy.deepcopy(learnt)
+    boastful.frequency_ = np.minimum(learnt.frequency_ + 0.2, 1)
+    assert judge(gate, 5, measure(learnt, holdout, boastful)) == ()  # it breaks a limit itself
 
 
 def test_shoppers_without_a_taste_gain_nothing_over_what_is_popular() -> None:
