@@ -70,7 +70,8 @@ def evaluate_classes(
 
 def _losses(label: Codes, probabilities: Array) -> Array:
     """The log loss of each row."""
-    return -np.log(np.clip(probabilities[np.arange(len(label)), label], _TINY, 1))
+    given = probabilities[np.arange(len(label)), label]
+    return np.asarray(-np.log(np.clip(given, _TINY, 1)))
 
 
 def macro_f1(label: Codes, answer: Codes, classes: int) -> Metric:
