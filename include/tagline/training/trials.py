@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2_contingency
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -74,6 +73,8 @@ def unequal_shares(trials: Mapping[datetime, Trial]) -> tuple[str, ...]:
     what made its customers respond anyway would count as an effect. Surely: one in a hundred sets
     of trials with the same share is refused.
     """
+    from scipy.stats import chi2_contingency
+
     table = np.array([[one.treated.sum(), (1 - one.treated).sum()] for one in trials.values()])
     if len(table) < 2 or not table.sum(axis=0).all():
         return ()
