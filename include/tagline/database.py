@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ class ValueReader:
     def _asked(self, sql: str, parameters: tuple[Any, ...]) -> Any:
         pooled = self._engine.raw_connection()
         try:
-            with pooled.cursor() as cursor:
+            with closing(pooled.cursor()) as cursor:
                 cursor.execute(sql, parameters)
                 row = cursor.fetchone()
         finally:

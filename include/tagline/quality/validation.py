@@ -9,7 +9,11 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tagline.errors import TaglineError, did_you_mean
@@ -34,7 +38,7 @@ def great_expectations() -> Any:
     """The library, imported once, with its information lines, warnings and statistics silenced."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    with warnings.catch_warnings(), _without_pyspark():
+    with warnings.catch_warnings(), _without_pyspark(), _on_first_use():
         warnings.simplefilter("ignore")
         import great_expectations
         import great_expectations.expectations
@@ -59,6 +63,33 @@ def _without_pyspark() -> Iterator[None]:
     finally:
         del sys.modules["pyspark"]
         sys.modules.update(hidden)
+
+
+class _LoadedOnFirstUse(MetaPathFinder):
+    """Finds drawing and distribution tests, a second and a half of imports that few rules need."""
+
+    _NAMES = ("altair", "scipy.stats")
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in self._NAMES:
+            return None
+        found = PathFinder.find_spec(fullname, path, target)
+        if found is not None and found.loader is not None:
+            found.loader = LazyLoader(found.loader)
+        return found
+
+
+@contextmanager
+def _on_first_use() -> Iterator[None]:
+    """Let modules that are imported meanwhile, and seldom used, be loaded when they are."""
+    finder = _LoadedOnFirstUse()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def is_by_row(name: str) -> bool:

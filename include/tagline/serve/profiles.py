@@ -98,7 +98,8 @@ class ProfileReader:
     def _prepared(self, as_of: datetime | None, subject: Subject) -> _Prepared:
         registry = self._deployment.registry
         if as_of is None:
-            known = self._known.get((registry.live_id(), subject))
+            live = registry.live_id()
+            known = None if live is None else self._known.get((live, subject))
             if known is not None:
                 return known
         release = wanted_release(registry, as_of)

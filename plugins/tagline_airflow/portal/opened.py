@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tagline.serve.store import ProfileStore
 
 _LOOK_AGAIN = 5.0  # seconds between two looks at the definition files
-_FOLDERS = ("businesses", "models", "sources", "sql", "tables", "tags")
+_FOLDERS = ("businesses", "labels", "models", "sources", "sql", "tables", "tags")
 log = logging.getLogger(__name__)
 
 
