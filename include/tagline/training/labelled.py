@@ -138,7 +138,7 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
         "instants_left_out": left_out,
         "looked_ahead_from": ", ".join(each.as_of.isoformat() for each in checked),
     }
-    population = load_tags(deployment, definition, (), max(instants))
+    population = load_tags(deployment, definition, (), max(instants, default=asked.as_of))
     return Labelled(
         (training,),
         holdout,
