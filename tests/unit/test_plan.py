@@ -189,6 +189,7 @@ class Pipeline(TagClassifier):
 
     def __init__(self) -> None:
         super().__init__(features={}, described={})
+        self.training_bins_ = {}
 
     def explained(self, rows: pd.DataFrame) -> tuple[Any, Any]:
         self.usual_ = dict.fromkeys(rows.columns, 0.0)

@@ -126,6 +126,8 @@ def bootstrap_of_counts(
 
 
 def _interval(value: float, sample: Array, confidence: float) -> Interval:
+    if np.isnan(sample).all():  # of nothing that was drawn it could be told
+        return Interval(value, float("nan"), float("nan"))
     outside = 50 * (1 - confidence)
     low, high = np.nanpercentile(sample, [outside, 100 - outside])
     return Interval(value, float(low), float(high))

@@ -90,6 +90,12 @@ def load_rows(
     kept = [slug for slug in frame.columns if slug != key]
     labels = label_table(deployment, query, instant, subject).to_pandas()
     labels[key] = labels[key].astype(object)
+    if labels[key].duplicated().any():
+        often = labels[key].value_counts(dropna=False)
+        raise ModelRefused(
+            f"sql/labels/{query.name}.sql returns {key} {often.index[0]!r} {often.iloc[0]} times "
+            f"as of {instant.isoformat()}; return one row per {key}"
+        )
     outcomes = {column: f"outcome {column}" for column in query.columns}  # no tag has a space
     labels = labels.rename(columns=outcomes)
     frame = frame.merge(labels, on=key, validate="one_to_one")

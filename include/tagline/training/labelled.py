@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from tagline.deployment import Deployment
     from tagline.training.kinds import Training
 
-MOST_INSTANTS = 60  # that the labels of people speak of
+log = logging.getLogger(__name__)
+
+MOST_INSTANTS = 60  # that the labels of people speak of; of more, the newest
+MOST_CHECKED = 3  # of those, at which features are made again to see whether they look ahead
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class Labelled:
     trained: tuple[Panel, ...]
     holdout: Panel
     horizon: timedelta
-    at_one_instant: bool = True  # all rows of the holdout are as of its instant
+    checked: tuple[Panel, ...] = ()  # of the holdout, each at one instant: for looking ahead
+    chosen: bool = False  # those to learn from were chosen for what they teach, unlike the holdout
+    population: pd.DataFrame | None = None  # whom drift is measured from, if not those learnt from
     reasons: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     before: Before = hours_before
@@ -70,7 +76,9 @@ def _by_query(asked: Training, definition: MulticlassModel) -> Labelled:
     share = MOST_TRAINED // len(plan.trained)
     trained = [thinned(_panel(asked.deployment, definition, each), share) for each in plan.trained]
     about = {"label": definition.label, "horizon_days": definition.horizon.days}
-    return Labelled(tuple(trained), holdout, definition.horizon, about=about, before=before)
+    return Labelled(
+        tuple(trained), holdout, definition.horizon, (holdout,), about=about, before=before
+    )
 
 
 def _panel(deployment: Deployment, definition: MulticlassModel, instant: Any) -> Panel:
@@ -113,15 +121,47 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
             f"too few customers have a label of label set {label_set!r}: ask by "
             f"`tagline labels queue {label_set}`{too_late(deployment, label_set, asked.as_of)}",
         )
-    about = {
+    about: dict[str, Any] = {
         "label_set": label_set,
         "kappa": round(found.kappa.value, 4) if found.kappa else "",
         "kappa_low": round(found.kappa.low, 4) if found.kappa else "",
         "annotators": len(found.annotators),
         "judged_twice": found.customers,
     }
-    once = len({one.about_at for one in told}) == 1
-    return Labelled((training,), holdout, timedelta(0), once, reasons, about)
+    instants = {one.about_at for one in told}
+    judging = [one for one in told if held_out(label_set, one.customer_id)]
+    judged_at = _newest(judging)
+    learnt_at = _newest([one for one in told if not held_out(label_set, one.customer_id)])
+    left_out = len(instants.difference(judged_at, learnt_at))
+    if left_out:
+        log.warning(
+            "the labels of the earliest %d instants of %s are not read", left_out, label_set
+        )
+    checked = [  # the earliest, after which the most has come that must not be seen
+        people_rows(
+            deployment,
+            definition,
+            [one for one in judging if one.about_at == instant],
+            asked.as_of,
+        )
+        for instant in judged_at[-MOST_CHECKED:]
+    ]
+    about |= {
+        "instants": len(instants) - left_out,
+        "instants_left_out": left_out,
+        "looked_ahead_from": ", ".join(each.as_of.isoformat() for each in checked),
+    }
+    population = load_tags(deployment, definition, (), max(instants, default=asked.as_of))
+    return Labelled(
+        (training,),
+        holdout,
+        timedelta(0),
+        tuple(checked),
+        chosen=True,
+        population=population,
+        reasons=reasons,
+        about=about,
+    )
 
 
 def people_rows(
@@ -132,7 +172,7 @@ def people_rows(
     The panel's instant is the newest one. Where there is none before as_of it has no rows, and
     as_of for its instant: the gate refuses it as too few.
     """
-    instants = sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS] or [as_of]
+    instants = _newest(told) or [as_of]
     tags = tuple(definition.compared.values())
     frames, classes = [], []
     for instant in instants:
@@ -144,6 +184,11 @@ def people_rows(
     rows = pd.concat(frames, ignore_index=True)
     customers = rows.pop("customer_id").to_numpy(dtype=object)
     return Panel(instants[0], customers, rows, _texts(classes))
+
+
+def _newest(told: Sequence[Decided]) -> list[datetime]:
+    """The instants that labels speak of, newest first, and not more than are read."""
+    return sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS]
 
 
 def _texts(classes: list[str]) -> Array:

@@ -190,7 +190,7 @@ def score_model(
     target: str,
 ) -> Scored:
     """Write the key of its subject and the model's outputs for its population."""
-    from tagline.training.drift import Watch
+    from tagline.training.drift import Watch, watched
     from tagline.training.kinds import Scoring, kind_of
     from tagline.training.tracking import load_pipeline
 
@@ -202,7 +202,7 @@ def score_model(
     schema = pa.schema([(SUBJECTS[definition.subject].key, pa.string()), *outputs])
     scratch = str(deployment.settings.home_path / "scratch")
     count = 0
-    watch = Watch(getattr(fitted, "training_bins_", {}))
+    watch = Watch(watched(fitted, definition.drift_limits))
     with (
         scratch_folder(deployment.settings, f"score-{model}") as folder,
         appearing_whole(target, scratch) as unfinished,

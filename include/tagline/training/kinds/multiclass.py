@@ -35,7 +35,11 @@ def train(asked: Training) -> Judged:
         features,
         found,
         asked.champion,
-        looking_ahead(asked.deployment, features, found.holdout) if found.at_one_instant else (),
+        [
+            reason
+            for panel in found.checked
+            for reason in looking_ahead(asked.deployment, features, panel)
+        ],
         {slug: described(catalog.tags[slug].definition) for slug in features},
     )
     candidates = {
