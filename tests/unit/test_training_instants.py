@@ -109,7 +109,7 @@ def test_circles_whose_champion_is_gone_begin_anew_and_never_from_the_same_day(
     monkeypatch.setattr(circles, "load_indexed", tags)
     monkeypatch.setattr(circles, "load_pipeline", gone)
     judged = circles.train(Training(deployment, "circles", definition, as_of, None))
-    assert judged.chosen is not None
+    assert judged.chosen is not None and judged.chosen.model is not None
     assert len(judged.chosen.model.circles_) == 4
     assert asked == [(("circles", as_of), {"trained_before": as_of})]
     weeks = [london().midnight(date(2011, 3, 25)), as_of]  # clocks changed on the 27th
