@@ -86,7 +86,8 @@ MUTATIONS: tuple[Callable[[Any, Any], None], ...] = (
 )
 # arguments and zones by their names; of a multi-class model, keys that depend on each other
 TOLD_BY_CHECK_ALONE = re.compile(
-    r"\.with(\.|$)|timezone|^multiclass (classes\b|rule\.means\b|(label|horizon|panels)$)"
+    r"\.with(\.|$)|timezone"
+    r"|^multiclass (classes\b|rule\.means\b|features\.|known_in_part\.|(label|horizon|panels)$)"
 )
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 
@@ -17,7 +19,6 @@ from tagline.training.estimators.neighbours import Codes, Neighbours, Points
 Array = np.ndarray[Any, np.dtype[np.float64]]
 SEED = 20170101
 ALIKE = "alike"  # every dimension counts as much
-STEPS = 10  # of Newton, far more than it needs
 WITHIN_REACH = 0.99  # of the customers who told have their neighbours within reach
 RELEVANT = "relevant"  # a dimension counts by how much it tells the values apart
 _TINY = 1e-9
@@ -147,12 +148,18 @@ class NeighbourAttribute(BaseEstimator):  # type: ignore[misc]
         centre = (weight * odds).sum() / weight.sum()
         error = 1 / (weight * (odds - centre) ** 2).sum()
         self.slope_ = max(0.0, slope * (1 - error / slope**2)) if slope > 0 else 0.0
-        for _ in range(STEPS):  # the level at which the confidence is right on the whole
-            sure = self._confidence(votes)
-            self.level_ += float((share - sure.mean()) / (sure * (1 - sure)).mean())
+        if self.slope_ > 0:  # the level at which the confidence is right on the whole
+            steep, even = self.slope_ * odds, self.level_
+            self.level_ = float(
+                brentq(
+                    lambda level: expit(steep + level).mean() - share,
+                    even - steep.max(),
+                    even - steep.min(),
+                )
+            )
 
     def _confidence(self, votes: Array) -> Array:
-        return np.asarray(1 / (1 + np.exp(-self.slope_ * _odds(votes) - self.level_)))
+        return np.asarray(expit(self.slope_ * _odds(votes) + self.level_))
 
     def _choose_limit(self, best: _Votes, labels: Codes) -> None:
         confidence, said = self._confidence(best.votes), best.votes.argmax(axis=1)
