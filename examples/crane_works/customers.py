@@ -88,7 +88,7 @@ def _activity(rng: np.random.Generator, growth: Array, parameters: Parameters) -
     months = np.arange(parameters.months)
     season = SEASON[(parameters.start.month - 1 + months) % 12]
     noise = wandering(rng, len(growth), parameters.months, 0.8, 0.07)
-    return np.exp(np.outer(growth, (months - 6) / 12) + noise) * season
+    return np.asarray(np.exp(np.outer(growth, (months - 6) / 12) + noise) * season)
 
 
 def wandering(

@@ -195,4 +195,4 @@ def person(rng: np.random.Generator, count: int) -> pa.Array:
 def drawn(rng: np.random.Generator, weights: Any, count: int) -> Array:
     """Places drawn by weight."""
     edges = np.cumsum(np.asarray(weights, np.float64))
-    return np.searchsorted(edges, rng.random(count) * edges[-1], side="right")
+    return np.asarray(np.searchsorted(edges, rng.random(count) * edges[-1], side="right"))

@@ -38,7 +38,9 @@ def message_rows(
         replied = delivered & ~out & (answers < 0.01 + 0.15 * intent[owner, month] ** 1.5)
         sent_at = start + 9 + (10 + rng.random(count)) / 24
         delivered_at = np.where(delivered, sent_at + rng.exponential(0.002, count), np.nan)
-        replied_at = np.where(replied | out, sent_at + rng.exponential(0.2, count) + 0.005, np.nan)
+        replied_at = np.where(
+            replied | out, delivered_at + 0.002 + rng.exponential(0.2, count), np.nan
+        )
         columns = {
             "message_id": (block * parameters.months + month) * 10_000 + np.arange(count),
             "msisdn": phones,

@@ -54,7 +54,7 @@ def varied(words: Sequence[Sequence[Any]], group: Array, coin: Array) -> Array:
     """A place in the flattened words, drawn within each row's group by a coin of 0..1."""
     sizes = np.array([len(each) for each in words])
     first = np.cumsum(sizes) - sizes
-    return first[group] + np.floor(coin * sizes[group]).astype(np.int64)
+    return np.asarray(first[group] + np.floor(coin * sizes[group]).astype(np.int64))
 
 
 def flat(words: Sequence[Sequence[Any]]) -> list[Any]:

@@ -154,8 +154,8 @@ def reading_rows(parameters: Parameters, boxes: Boxes, month: int) -> Faults:
     )
 
     # The faults: by machine and month, then by reading.
-    minutes = (rng.random(shape[0]) < dirt.minutes_for_hours)[machine]
-    stuck = (rng.random(shape[0]) < dirt.stuck_load)[machine] & (hours > 0)
+    minutes = rng.random(shape[0])[machine] < dirt.minutes_for_hours
+    stuck = (rng.random(shape[0])[machine] < dirt.stuck_load) & (hours > 0)
     chance = rng.random(count)
     edges = np.cumsum([dirt.impossible_hours, dirt.negative_hours, dirt.wrong_clock])
     kind = np.searchsorted(edges, chance, side="right")

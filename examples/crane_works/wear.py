@@ -80,21 +80,49 @@ def draw_failures(parameters: Parameters, block: int, fleet: Fleet, expected: Ar
 def draw_maintenance(
     parameters: Parameters, block: int, customers: Customers, fleet: Fleet
 ) -> Maintenance:
-    """Maintenance falls due by hours of work; the undisciplined are weeks late."""
+    """Due so many hours of work after the last one; the undisciplined are weeks late."""
     rng = parameters.generator("maintenance", block)
-    days = np.diff(parameters.month_starts)
-    meter = np.cumsum(fleet.hours * days * WORKING_SHARE, axis=1)
-    meter += (rng.random(len(fleet)) * INTERVALS[fleet.model])[:, None]
-    passed = np.floor(meter / INTERVALS[fleet.model][:, None]).astype(np.int64)
-    counts = np.diff(passed, axis=1, prepend=0)
-    machine, month = (
-        np.repeat(each, counts.ravel()) for each in np.indices(counts.shape).reshape(2, -1)
+    edges = parameters.month_starts
+    meter = np.cumsum(fleet.hours * np.diff(edges) * WORKING_SHARE, axis=1)
+    meter = np.concatenate([np.zeros((len(fleet), 1)), meter], axis=1)
+    interval = INTERVALS[fleet.model].astype(np.float64)
+    lateness = 3 + 40 * (1 - customers.discipline[fleet.buyer])
+    ends = np.minimum(parameters.end_day, fleet.scrapped)
+    last = np.where(fleet.installed, -rng.random(len(fleet)) * interval, 0)
+    machine = np.arange(len(fleet))
+    made: list[tuple[Array, Array, Array]] = []
+    while True:
+        wanted = last[machine] + interval[machine]
+        machine = machine[wanted < meter[machine, -1]]
+        if not len(machine):
+            break
+        due = _day_of(edges, meter[machine], last[machine] + interval[machine])
+        day = due + rng.exponential(lateness[machine])
+        machine, due, day = (each[day < ends[machine]] for each in (machine, due, day))
+        last[machine] = _meter_at(edges, meter[machine], day)
+        real = due > fleet.delivered[machine]
+        made.append((machine[real], due[real], day[real]))
+    found, due, day = (
+        (np.concatenate(each) for each in zip(*made, strict=True))
+        if made
+        else (np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     )
-    due = parameters.month_starts[month] + rng.random(len(month)) * days[month]
-    lateness = 3 + 40 * (1 - customers.discipline[fleet.owner[machine, month]])
-    day = due + rng.exponential(lateness)
-    real = (due > fleet.delivered[machine]) & (
-        day < np.minimum(parameters.end_day, fleet.scrapped[machine])
-    )
-    order = np.flatnonzero(real)[np.argsort(day[real], kind="stable")]
-    return Maintenance(machine[order], due[order], day[order])
+    order = np.argsort(day, kind="stable")
+    return Maintenance(found[order], due[order], day[order])
+
+
+def _day_of(edges: Array, meter: Array, hours: Array) -> Array:
+    """When each machine's meter (a row with a column per edge of months) reaches the hours."""
+    month = (meter[:, 1:] <= hours[:, None]).sum(axis=1)
+    row = np.arange(len(meter))
+    before, after = meter[row, month], meter[row, month + 1]
+    share = (hours - before) / (after - before)
+    return np.asarray(edges[month] + share * (edges[month + 1] - edges[month]))
+
+
+def _meter_at(edges: Array, meter: Array, day: Array) -> Array:
+    """What each machine's meter shows on the day."""
+    month = np.searchsorted(edges, day, side="right") - 1
+    row = np.arange(len(meter))
+    share = (day - edges[month]) / (edges[month + 1] - edges[month])
+    return np.asarray(meter[row, month] + share * (meter[row, month + 1] - meter[row, month]))
