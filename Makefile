@@ -34,6 +34,9 @@ up: $(INSTALLED) ## Start PostgreSQL, Airflow and MLflow for daily work (BUSINES
 spark: $(INSTALLED) ## Add PySpark to .venv, for TAGLINE_ENGINE=spark://host:port; it needs Java 17
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-spark.txt
 
+# threads of the learners that wait for each other by spinning take the processors from the others
+test test-fast: export OMP_NUM_THREADS ?= 1
+test test-fast: export OPENBLAS_NUM_THREADS ?= 1
 test: $(INSTALLED) ## All tests, on real servers
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 

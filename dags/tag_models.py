@@ -1,12 +1,13 @@
 """### The models behind the predicted tags, once a week
 
 Brings the lake up to as_of, as `customer_tags` does, and then trains each model of the business:
-features and labels are worked out at several past instants, a logistic regression is fitted on
-the older ones and judged on the newest against a plain rule and the present champion. The gate
-promotes it or refuses it with the reason; a refusal is an outcome, not a failure.
+each learns by its kind, most from features and labels at several past instants, and is judged on
+what it has not seen, against a plain rule and the present champion. The gate promotes it or
+refuses it with the reasons; a refusal is an outcome, not a failure.
 
 Each training task links to its MLflow run: plots, metrics with intervals, inputs. A promoted
-model serves as_of instants from its own as_of on.
+model serves as_of instants from the end of its last label horizon on: its own as_of, or that of
+the last trial.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,20 @@ _numbers = count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests of servers first: the slowest file bounds the time of parallel workers."""
     items.sort(key=lambda item: "system" not in item.path.parts)
+    if os.environ.get("TAGLINE_REQUIRE_DATA") == "1":
+        _require_data(items)
+
+
+def _require_data(items: list[pytest.Item]) -> None:
+    """Refuse to run where real data is missing that tests would be skipped without."""
+    marks = [mark for item in items for mark in item.iter_markers("skipif") if mark.args]
+    missing = {str(mark.kwargs.get("reason")) for mark in marks if mark.args[0] is True}
+    lacking = sorted(reason for reason in missing if "../shared/data" in reason)
+    if lacking:
+        raise pytest.UsageError(
+            f"real data is missing: {'; '.join(lacking)}. Put it there, or set "
+            "TAGLINE_REQUIRE_DATA=0 to skip the tests that read it."
+        )
 
 
 @pytest.fixture(scope="session")

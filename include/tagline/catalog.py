@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -109,6 +109,11 @@ class Catalog:
     def midnight(self, day: date) -> datetime:
         """The UTC instant at which a business day begins."""
         return datetime.combine(day, time.min, self.zone).astimezone(UTC)
+
+    def before(self, at: datetime, window: timedelta) -> datetime:
+        """The instant a window earlier on the business's wall clock."""
+        local = at.astimezone(self.zone).replace(tzinfo=None) - window
+        return local.replace(tzinfo=self.zone).astimezone(UTC)
 
     def day(self, as_of: datetime) -> date:
         """The business day that an instant lies in."""

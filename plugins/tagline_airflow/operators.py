@@ -185,11 +185,11 @@ class ModelOperator(CoreOperator):
         return function(deployment, self.model, run.as_of, at)
 
     def finish(self, report: Any, context: Context) -> None:
-        """Keep the address of the MLflow run for the link; a refused model ends as skipped."""
+        """Keep the address of the MLflow run for the link; what is not promoted ends as skipped."""
         self.run_url = report["run_url"]
         if report.get("promoted") is False:
             raise AirflowSkipException(
-                f"the gate refuses {self.model}: {'; '.join(report['reasons'])}"
+                f"{self.model} is not promoted: {'; '.join(report['reasons'])}"
             )
 
 

@@ -125,7 +125,11 @@ def models(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -
 
 
 def finish(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> Sequence[str]:
-    """End a training run in the registry; lists the models that may serve as_of."""
+    """End a training run in the registry; lists the models that may serve as_of.
+
+    A run that found no data, so that nothing was trained, stays what it is.
+    """
     registry = deployment.registry
-    registry.finish_run(run_id, "trained", at)
+    if registry.run(run_id).status != "no_data":
+        registry.finish_run(run_id, "trained", at)
     return [name for name in deployment.catalog.models if registry.champion(name, as_of)]

@@ -21,6 +21,7 @@ from tagline.errors import (
     SourceUnavailable,
     TaglineError,
 )
+from tagline.training.tracking import TrackingUnavailable
 
 pytestmark = [
     pytest.mark.slow,
@@ -60,6 +61,11 @@ def find_no_lake(_deployment: Deployment, *_: Any) -> Any:
     raise LakeUnavailable("the lake at s3://shop does not answer")
 
 
+def find_no_mlflow(_deployment: Deployment, *_: Any) -> Any:
+    """An MLflow server that is down."""
+    raise TrackingUnavailable("MLflow does not answer")
+
+
 def refuse(_deployment: Deployment, *_: Any) -> Any:
     """A refusal that no retry mends."""
     raise TaglineError("the moon is in the wrong house")
@@ -86,6 +92,7 @@ def execute(
         ("fill_the_disk", DiskFull, "the disk is full: .* MB free"),
         ("find_no_source", SourceUnavailable, "does not answer"),
         ("find_no_lake", LakeUnavailable, "does not answer"),
+        ("find_no_mlflow", TrackingUnavailable, "does not answer"),
     ],
 )
 def test_what_may_mend_itself_is_retried(

@@ -80,7 +80,8 @@ def repurchase(deployment: Deployment) -> ModelVersion:
 
 
 def test_lapse_of_all_households_is_foretold_better_than_by_recency(deployment: Deployment) -> None:
-    candidates = QUICK["candidates"]  # the prototype's
+    """By the prototype's candidate and four panels, to be quick; the file has two and six."""
+    candidates = QUICK["candidates"]
     judged = learnt(
         deployment, "lapse_risk", AS_OF, population="recency_days >= 0", candidates=candidates,
         panels=Panels.model_validate({"count": 4, "every": "30 days"}),

@@ -201,7 +201,16 @@ def test_a_restored_champion_scores_as_before_and_the_later_one_is_withdrawn(
     with deployment.registry.session() as session:
         steps = session.scalars(select(ModelEvent).order_by(ModelEvent.id)).all()
     told = [(step.model_version_id, step.action, step.actor, step.reason) for step in steps]
-    assert told[-1] == (later.version, "withdrawn", "wei", "the newer one drifts")
+    assert told[-3] == (
+        trained.id,
+        "withdrawn",
+        "gate",
+        f"superseded by version {later.version}, trained again as of the same instant",
+    )
+    assert told[-2:] == [
+        (later.version, "withdrawn", "wei", "the newer one drifts"),
+        (trained.id, "promoted", "wei", "the newer one drifts"),
+    ]
     with pytest.raises(UnknownName, match="version"):
         restore(deployment, "lapse_risk", 999, "a typing error", "wei", NOW)
 

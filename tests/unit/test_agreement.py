@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -112,6 +113,11 @@ def judged(*rows: tuple[str, str, str | None, int]) -> list[Judgement]:
     ]
 
 
+def of_their_day(*rows: tuple[str, str, str | None, int]) -> list[Judgement]:
+    """The same of a set whose answers speak of the day that they are given on."""
+    return [replace(one, about_at=one.judged_at) for one in judged(*rows)]
+
+
 def states(*rows: tuple[str, str, str | None, int]) -> dict[str, tuple[str, str | None]]:
     return {one.customer_id: (one.state, one.value) for one in decide(label_set(), judged(*rows))}
 
@@ -138,6 +144,46 @@ def test_an_adjudicator_decides_and_is_not_counted_as_an_annotator() -> None:
     )  # fmt: skip
     assert [(one.state, one.value) for one in found] == [("adjudicated", "glad")]
     assert list(independent(found).values()) == [{"ann": "calm", "bob": "glad"}]
+
+
+def test_an_adjudicator_decides_nothing_where_the_others_agree_or_are_too_few() -> None:
+    assert states(
+        ("alone", "judge", "calm", 1),
+        ("one", "ann", "calm", 1), ("one", "judge", "glad", 2),
+        ("same", "ann", "calm", 1), ("same", "bob", "calm", 1), ("same", "judge", "glad", 2),
+        ("anew", "ann", "calm", 1), ("anew", "bob", "glad", 1), ("anew", "judge", "calm", 2),
+        ("anew", "ann", "glad", 3),
+    ) == {
+        "alone": ("too few", None),
+        "one": ("too few", None),
+        "same": ("agreed", "calm"),
+        "anew": ("agreed", "glad"),
+    }  # fmt: skip
+
+
+def test_adjudicators_who_differ_at_the_same_instant_decide_nothing() -> None:
+    two = label_set(adjudicators=["judge", "other judge"])
+    disputed = (("c", "ann", "calm", 1), ("c", "bob", "glad", 1), ("c", "judge", "calm", 2))
+    for day, state in ((2, "disagreed"), (3, "adjudicated")):
+        found = decide(two, judged(*disputed, ("c", "other judge", "glad", day)))
+        assert [one.state for one in found] == [state]
+
+
+def test_answers_of_different_days_are_of_one_customer_where_they_speak_of_their_day() -> None:
+    definition = label_set(speaks_of="judged")
+    found = decide(definition, of_their_day(
+        ("same", "ann", "calm", 1), ("same", "bob", "calm", 3), ("same", "ann", "calm", 2),
+        ("settled", "ann", "calm", 1), ("settled", "bob", "glad", 2),
+        ("settled", "judge", "glad", 4),
+        ("less", "ann", "calm", 1), ("less", "bob", "calm", 2), ("less", "bob", None, 5),
+    ))  # fmt: skip
+    assert [(one.customer_id, one.about_at, one.state, one.value) for one in found] == [
+        ("less", AT + DAY, "too few", None),
+        ("same", AT + 3 * DAY, "agreed", "calm"),
+        ("settled", AT + 4 * DAY, "adjudicated", "glad"),
+    ]
+    measured = agreement(independent(found), VALUES)
+    assert (measured.customers, measured.observed) == (2, 0.5)
 
 
 def test_the_newest_judgement_counts_and_may_be_taken_back() -> None:

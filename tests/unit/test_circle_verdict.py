@@ -81,6 +81,17 @@ def test_circles_whose_members_are_alike_in_nothing_else_are_refused() -> None:
     assert "not surely more alike" in unsure
 
 
+@pytest.mark.parametrize("value", [np.nan, 1.0])
+def test_circles_that_no_tag_can_judge_are_refused(value: float) -> None:
+    weekly = [Circles(neighbours=10).fit(strangers(0))] * 2
+    fresh = [Circles(neighbours=10, seed=seed).fit(strangers(0)) for seed in range(2)]
+    figures = measure(weekly, fresh, pd.DataFrame({"fresh_share": np.full(300, value)}))
+    assert figures.chance == 1.0
+    gate = CirclesGate(min_seed_agreement=0.01)
+    (reason,) = trust_reasons(gate, figures)
+    assert reason.startswith("whether the members of a circle are alike cannot be measured")
+
+
 def test_a_judging_tag_that_made_the_circles_is_refused_by_name() -> None:
     labels = np.repeat([1, 2, 3], 30)
     store = pd.Series(labels.astype(str), dtype=object)

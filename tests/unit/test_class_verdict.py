@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from tagline.definitions.models import MulticlassModel
 from tagline.definitions.types import DataType
+from tagline.labels.decided import Decided
+from tagline.labels.selection import held_out
+from tagline.training import labelled as labelling
 from tagline.training.class_verdict import (
     ClassOutcome,
     assess_classes,
@@ -19,9 +25,11 @@ from tagline.training.class_verdict import (
     rule_codes,
 )
 from tagline.training.contributions import Described
+from tagline.training.drift import Watch
+from tagline.training.kinds import Training
 from tagline.training.kinds.multiclass import answers
 from tagline.training.labelled import Labelled
-from tagline.training.panels import Panel
+from tagline.training.panels import Panel, part_of
 
 CLASSES = ("low", "middle", "high")
 FEATURES = {
@@ -85,8 +93,10 @@ def named(one: Panel, code: Any) -> Panel:
 def assessed(
     holdout: Panel, *trained: Panel, gate: dict[str, Any] | None = None, **more: Any
 ) -> ClassOutcome:
-    given = Labelled(trained, holdout, SIXTY, reasons=more.pop("reasons", ()))
-    return assess_classes(definition(**(gate or {})), FEATURES, given, **more)
+    named = {name: more.pop(name) for name in ("reasons", "chosen", "population") if name in more}
+    given = Labelled(trained, holdout, SIXTY, **named)
+    file = definition(**(gate or {})).model_copy(update=more.pop("file", {}))
+    return assess_classes(file, FEATURES, given, **more)
 
 
 def test_classes_with_signal_are_accepted_and_beat_the_rule_and_the_majority() -> None:
@@ -107,9 +117,13 @@ def test_random_classes_are_refused_with_reasons() -> None:
         named(one, random.integers(0, 3, len(one.label)))
         for one in (panel(3), panel(1, 60), panel(2, 120))
     )
-    verdict = assessed(holdout, *trained).verdict
-    assert any("min_macro_f1" in reason for reason in verdict.reasons)
-    assert any("over the plain rule" in reason for reason in verdict.reasons)
+    half = holdout.rows["rank"].where(np.arange(len(holdout.rows)) % 2 == 0)
+    silent = replace(holdout, rows=holdout.rows.assign(rank=half))  # a rule easily beaten
+    verdict = assessed(silent, *trained, gate={"min_macro_f1": 0}).verdict
+    (reason,) = verdict.reasons  # guessing beats both rules in macro F1
+    assert reason.startswith("there is no signal: the gain in log loss over the shares of the")
+    strict = assessed(holdout, *trained).verdict
+    assert any("min_macro_f1" in reason for reason in strict.reasons)
 
 
 def test_a_feature_that_gives_the_class_away_is_refused_by_name() -> None:
@@ -120,6 +134,85 @@ def test_a_feature_that_gives_the_class_away_is_refused_by_name() -> None:
     verdict = assessed(leaking(panel(3)), leaking(panel(1, 60))).verdict
     named_ = [reason for reason in verdict.reasons if "gives the label away" in reason]
     assert len(named_) == 1 and "'amount'" in named_[0]
+
+
+def test_a_feature_that_gives_one_class_away_is_refused_with_the_class_unless_allowed() -> None:
+    def told(one: Panel) -> Panel:
+        is_high = pd.Series(np.where(one.label == "high", "true", "false"), dtype=object)
+        return replace(one, rows=one.rows.assign(has_card=is_high))
+
+    holdout, training = told(panel(3)), told(panel(1, 60))
+    lax = {"max_calibration_error": 1.0}
+    (reason,) = assessed(holdout, training, gate=lax, file={"slices": ()}).verdict.reasons
+    assert reason.startswith("feature 'has_card' alone tells class 'high' with ROC AUC 1.000")
+    allowed = {"known_in_part": ("has_card",), "slices": ()}
+    assert assessed(holdout, training, gate=lax, file=allowed).verdict.accepted
+    with pytest.raises(ValidationError, match="'card', which is none of the features"):
+        MulticlassModel.model_validate(
+            definition().model_dump(by_alias=True, exclude_none=True) | {"known_in_part": ["card"]}
+        )
+
+
+def test_a_champion_that_keeps_the_limits_stays_until_one_is_surely_better() -> None:
+    training, holdout = panel(1, 60), panel(3)
+    same = assessed(holdout, training).tried[0].fitted.pipeline
+    (reason,) = assessed(holdout, training, champion=same).verdict.reasons
+    assert reason.startswith("the present champion stays: the gain over it in log loss, 0.000")
+    assert assessed(
+        holdout, training, champion=same, gate={"min_macro_f1": 0.99}
+    ).verdict.reasons == tuple(
+        one for one in assessed(holdout, training, gate={"min_macro_f1": 0.99}).verdict.reasons
+    )  # one that breaks a limit does not stand in the way
+
+
+def test_too_few_rows_to_judge_on_are_refused_before_anything_is_fitted() -> None:
+    outcome = assessed(panel(3, rows=60), panel(1, 60))
+    assert outcome.tried == ()
+    assert outcome.verdict.reasons == ("the holdout has 60 rows, fewer than min_holdout_rows 100",)
+
+
+def test_rows_chosen_to_be_asked_about_are_not_taken_for_the_population() -> None:
+    """Whom a queue picks differs from whom chance picks, by design."""
+    training = panel(1, 60)
+    picked = part_of(training, (training.rows["recency_days"] > 40).to_numpy())
+    holdout = panel(3)
+    taken = assessed(holdout, picked)
+    assert any("'recency_days' is not stable" in reason for reason in taken.verdict.reasons)
+    asked = assessed(holdout, picked, chosen=True, population=training.rows)
+    assert not any("not stable" in reason for reason in asked.verdict.reasons)
+    watch = Watch(asked.tried[0].fitted.pipeline.training_bins_)
+    watch.see(holdout.rows)
+    assert watch.drift()["recency_days"] < 0.1
+
+
+def test_labels_of_several_instants_are_looked_at_where_most_came_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    days = [HOLDOUT - timedelta(days=7 * week) for week in range(70)]
+    names = [f"c{number:05d}" for number in range(700)]
+    told = [
+        Decided(name, days[place % 70], {"ann": value, "bob": value}, "agreed", value)
+        for place, (name, value) in enumerate(zip(names, CLASSES * 234, strict=False))
+    ]
+
+    def tags(_: Any, file: MulticlassModel, more: Any, at: datetime) -> pd.DataFrame:
+        one = panel(1, rows=700)
+        one.rows.insert(0, "customer_id", one.customers)
+        return one.rows[["customer_id", *file.features, *more]]
+
+    monkeypatch.setattr(labelling, "decisions", lambda *_: told)
+    monkeypatch.setattr(labelling, "load_tags", tags)
+    file = definition().model_copy(
+        update={"label_set": "value", "label": None, "horizon": None, "panels": None}
+    )
+    asked = SimpleNamespace(values=CLASSES, min_customers=100, min_kappa=0.6)
+    deployment: Any = SimpleNamespace(catalog=SimpleNamespace(label_set=lambda _: asked))
+    found = labelling.labelled(Training(deployment, "value", file, HOLDOUT, None))
+    held = {one.about_at for one in told if held_out("value", one.customer_id)}
+    assert [one.as_of for one in found.checked] == sorted(held, reverse=True)[:60][-3:]
+    assert all(held_out("value", name) for one in found.checked for name in one.customers)
+    assert found.about["instants_left_out"] > 0
+    assert found.chosen and found.population is not None
 
 
 def test_labels_that_people_do_not_agree_on_are_refused_before_anything_is_fitted() -> None:

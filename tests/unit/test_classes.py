@@ -12,6 +12,7 @@ from tagline.labels.selection import at_random, entropy, held_out, most_telling
 from tagline.training.classes import confusion, evaluate_classes, macro_f1
 
 CLASSES = ("new", "growing", "mature", "lost")
+SHARES, EVEN = np.array([0.2, 0.2, 0.4, 0.2]), np.full(4, 0.25)
 
 
 def made(rows: int = 600, seed: int = 2) -> tuple[Any, Any]:
@@ -25,11 +26,12 @@ def made(rows: int = 600, seed: int = 2) -> tuple[Any, Any]:
 def test_every_measure_of_classes_equals_the_reference_implementation() -> None:
     label, probabilities = made()
     answer, rule = probabilities.argmax(axis=1), np.roll(label, 1)
-    found = evaluate_classes(CLASSES, label, probabilities, 2, rule)
+    found = evaluate_classes(CLASSES, label, probabilities, SHARES, rule)
     wanted = {
         "macro_f1": reference.f1_score(label, answer, average="macro"),
         "accuracy": reference.accuracy_score(label, answer),
         "log_loss": reference.log_loss(label, probabilities),
+        "base_log_loss": reference.log_loss(label, np.tile(SHARES, (600, 1))),
         "majority_macro_f1": reference.f1_score(label, np.full(600, 2), average="macro"),
         "rule_macro_f1": reference.f1_score(label, rule, average="macro"),
         "rule_accuracy": reference.accuracy_score(label, rule),
@@ -55,9 +57,9 @@ def test_macro_f1_of_resamples_equals_that_of_weighted_rows() -> None:
 
 def test_the_calibration_of_the_likeliest_class_is_measured() -> None:
     label, probabilities = made(4000)
-    honest = evaluate_classes(CLASSES, label, probabilities, 0, label)["calibration_error"]
+    honest = evaluate_classes(CLASSES, label, probabilities, EVEN, label)["calibration_error"]
     boasting = probabilities**3 / (probabilities**3).sum(axis=1, keepdims=True)
-    wrong = evaluate_classes(CLASSES, label, boasting, 0, label)["calibration_error"]
+    wrong = evaluate_classes(CLASSES, label, boasting, EVEN, label)["calibration_error"]
     assert honest.value < 0.03 < 0.1 < wrong.low
 
 
@@ -66,7 +68,7 @@ def test_a_class_that_nobody_has_and_nobody_answers_does_not_count() -> None:
     probabilities = np.array(
         [[0.9, 0.1, 0, 0], [0.8, 0.2, 0, 0], [0.1, 0.9, 0, 0], [0.9, 0.1, 0, 0]]
     )
-    found = evaluate_classes(CLASSES, label, probabilities, 0, np.array([0, -1, 1, -1]))
+    found = evaluate_classes(CLASSES, label, probabilities, EVEN, np.array([0, -1, 1, -1]))
     assert "f1_lost" not in found
     assert found["macro_f1"].value == pytest.approx((0.8 + 2 / 3) / 2)
     assert found["rule_accuracy"].value == 0.5

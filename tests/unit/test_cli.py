@@ -20,7 +20,7 @@ from tagline.catalog import load_catalog
 from tagline.cli import main
 from tagline.commands.console import asked, instant
 from tagline.errors import NoData, WrongUsage
-from tagline.registry.schema import ModelVersion
+from tagline.registry.schema import ModelEvent, ModelVersion
 from tagline.release import release
 from tagline.settings import PROJECT
 
@@ -347,25 +347,38 @@ def test_models_are_listed_with_their_champion(tagline: Command, served: SmallSh
     assert tagline("models", "--json").json == {"models": []}
     served.deployment.catalog.models.update(lapse_risk=None)  # type: ignore[attr-defined]
     with served.deployment.registry.session() as session:
+        version = ModelVersion(
+            model="lapse_risk",
+            definition="d",
+            trained_as_of=DAY,
+            label_end_at=DAY,
+            trained_at=AT,
+            verdict="accepted",
+            status="promoted",
+            reasons=[],
+            metrics={"roc_auc": {"value": 0.857}},
+            features={},
+            mlflow_run_id="abc",
+            mlflow_version="1",
+        )
+        session.add(version)
+        session.flush()
         session.add(
-            ModelVersion(
-                model="lapse_risk",
-                definition="d",
-                trained_as_of=DAY,
-                label_end_at=DAY,
-                trained_at=AT,
-                verdict="accepted",
-                status="promoted",
-                reasons=[],
-                metrics={"roc_auc": {"value": 0.857}},
-                features={},
-                mlflow_run_id="abc",
-                mlflow_version="1",
+            ModelEvent(
+                model_version_id=version.id,
+                action="promoted",
+                actor="gate",
+                reason="accepted by its gate",
+                at=AT,
             )
         )
     listed = tagline("models", "--json").json["models"]
     assert listed[0]["champion"] == listed[0]["versions"][0]["version"]
     assert "champion" in tagline("models").out
+    (step,) = tagline("models", "steps", "lapse_risk", "--json").json["steps"]
+    assert (step["version"], step["action"]) == (listed[0]["champion"], "promoted")
+    assert "accepted by its gate" in tagline("models", "steps", "lapse_risk").out
+    assert "Did you mean 'lapse_risk'" in tagline("models", "steps", "lapse").err
 
 
 @slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 import skops.io
 from tests import complete_journey
 
+from tagline.definitions.models.interests import InterestsGate
+from tagline.errors import ModelRefused
 from tagline.training.estimators.bought import Bought
 from tagline.training.estimators.interests import Again, DecayedInterests
 from tagline.training.evaluate import Interval
-from tagline.training.interest_measures import measure
+from tagline.training.interest_measures import judge, measure
 
 ITEMS = [f"item {number:02d}" for number in range(30)]
 HOLDOUT = datetime(2017, 11, 1)
@@ -88,6 +91,17 @@ def test_shoppers_with_a_taste_buy_their_interests_again(learnt: DecayedInterest
     assert metrics["calibration_error"].value < 0.05
 
 
+def test_a_champion_stays_until_interests_are_surely_better(learnt: DecayedInterests) -> None:
+    holdout = Again.of(*shoppers(3, 1.5))
+    gate = InterestsGate(min_hit_share=0.3)
+    assert judge(gate, 5, measure(learnt, holdout)) == ()
+    (reason,) = judge(gate, 5, measure(learnt, holdout, learnt))
+    assert reason.startswith("the present champion stays: the gain over it in hit share, 0.000")
+    boastful = copy.deepcopy(learnt)
+    boastful.frequency_ = np.minimum(learnt.frequency_ + 0.2, 1)
+    assert judge(gate, 5, measure(learnt, holdout, boastful)) == ()  # it breaks a limit itself
+
+
 def test_shoppers_without_a_taste_gain_nothing_over_what_is_popular() -> None:
     """Smoothing leads back to popularity: no better, and hardly worse."""
     gain = measure(fitted(shoppers(4, 0.0), shoppers(5, 0.0)), Again.of(*shoppers(6, 0.0)))
@@ -106,6 +120,26 @@ def test_a_recent_change_of_taste_is_learnt_from_the_panels() -> None:
     model = fitted(turned(7), turned(8))
     assert model.recent_part_ >= 0.3
     assert measure(model, Again.of(*turned(9)))["gain_over_popular"].low > 0
+
+
+def test_a_panel_after_which_nobody_returned_does_not_choose_for_the_others() -> None:
+    empty, _ = shoppers(7, 1.5)
+    nobody = pd.DataFrame({"customer_id": pd.Series(dtype=object), "item": pd.Series(dtype=object)})
+    panels = [Again.of(*shoppers(1, 1.5)), Again.of(*shoppers(2, 1.5))]
+    alone = DecayedInterests().fit_panels(panels)
+    beside = DecayedInterests().fit_panels([Again.of(empty, nobody), *panels])
+    for name in ("long_half_life_", "recent_half_life_", "recent_part_", "smoothing_"):
+        assert getattr(beside, name) == getattr(alone, name)
+    with pytest.raises(ModelRefused, match="nobody bought anything again"):
+        DecayedInterests().fit_panels([Again.of(empty, nobody)])
+
+
+@pytest.mark.parametrize("column", ["customer_id", "item", "weight", "days_ago"])
+def test_a_purchase_that_lacks_something_is_refused_not_booked_to_another(column: str) -> None:
+    rows = history(("a", "milk", 1, 0), ("b", "beer", 1, 0))
+    rows[column] = rows[column].where(np.array([True, False]), None)
+    with pytest.raises(ModelRefused, match="leave such rows out of the input query"):
+        Bought.of(rows)
 
 
 def test_customers_are_told_the_same_alone_as_among_others(learnt: DecayedInterests) -> None:

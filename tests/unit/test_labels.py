@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from tagline.deployment import open_deployment
 from tagline.errors import DefinitionError, UnknownName
 from tagline.labels.judged import judgements
 from tagline.labels.selection import held_out
+from tagline.registry import Registry
 from tagline.settings import PROJECT, Settings
 
 slow = pytest.mark.slow
@@ -51,12 +53,28 @@ class Office:
     folder: Path
     tagline: Callable[..., Told]
 
-    def sheet(self, *arguments: str, name: str = "sheet.csv") -> list[dict[str, str]]:
-        """The rows of a sheet that a command writes."""
-        path = self.folder / name
+    def load(self, at: datetime) -> None:
+        """Bring the lake up to date with the sources, on a day."""
+        from tagline.clean import clean
+        from tagline.extract import extract
+
+        with open_deployment(self.settings) as deployment:
+            deployment.registry.start_run(f"load {at}", at, at)
+            extract(deployment, f"load {at}", at, at)
+            clean(deployment, f"load {at}", at, at)
+
+    def define(self, path: str, **changes: Any) -> None:
+        """Change keys of a definition file, or begin one."""
+        target = self.settings.definitions / path
+        written = yaml.safe_load(target.read_text("utf-8")) if target.exists() else {}
+        write(target, written | changes)
+
+    def sheet(self, *arguments: str) -> list[dict[str, str]]:
+        """The rows of a new sheet that a command writes."""
+        path = self.folder / f"sheet-{len(list(self.folder.glob('sheet-*')))}.csv"
         told = self.tagline("labels", *arguments, "--csv", str(path))
         assert told.code == 0, told.err
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
 
     def hand_in(self, rows: list[dict[str, str]], *arguments: str) -> Told:
@@ -103,7 +121,7 @@ def definitions(tmp_path: Path) -> Path:
     )
     sql = "SELECT who AS customer_id, since AS since_at FROM people"
     write(root / "sql/sources/till/customers.sql", sql)
-    rows = [f"c{number},2026-01-01" for number in range(CUSTOMERS)]
+    rows = [f"c{number},2026-01-{number % 28 + 1:02}" for number in range(CUSTOMERS)]
     write(root / "in/people.csv", "\n".join(["who,since", *rows]) + "\n")
     values = {value: {"name": NAME, "guideline": NAME} for value in VALUES}
     write(
@@ -129,18 +147,10 @@ def office(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Office]:
     """The business with its customers in the lake, as the deployment of every command."""
-    from tagline.clean import clean
-    from tagline.extract import extract
-
     mine = settings.model_copy(update={"definitions": definitions})
     (definitions / "businesses/office.yaml").rename(business_file(mine))
     for name in ("business", "definitions", "home", "database_url"):
         monkeypatch.setenv(f"TAGLINE_{name.upper()}", str(getattr(mine, name)))
-    at = datetime(2026, 3, 2, tzinfo=UTC)
-    with open_deployment(mine) as deployment:
-        deployment.registry.start_run("load", at, at)
-        extract(deployment, "load", at, at)
-        clean(deployment, "load", at, at)
 
     def tagline(*arguments: str) -> Told:
         with pytest.raises(SystemExit) as ended:
@@ -148,7 +158,9 @@ def office(
         captured = capsys.readouterr()
         return Told(int(ended.value.code or 0), captured.out, captured.err)
 
-    yield Office(mine, tmp_path, tagline)
+    office = Office(mine, tmp_path, tagline)
+    office.load(datetime(2026, 3, 2, tzinfo=UTC))
+    yield office
 
 
 def business_file(settings: Settings) -> Path:
@@ -262,7 +274,7 @@ FAULTS: tuple[tuple[dict[str, str], str], ...] = (
 
 
 @slow
-def test_nothing_is_kept_of_a_sheet_with_faults_and_each_line_is_named(office: Office) -> None:
+def test_nothing_is_kept_of_a_sheet_with_faults_and_its_lines_are_named(office: Office) -> None:
     good = {"label_set": "mood", "customer_key": "c1", "value": "calm", "about_at": ABOUT}
     good |= {"judged_by": "ann", "judged_at": "2026-03-05"}
     told = office.hand_in([good, *(good | change for change, _ in FAULTS)])
@@ -272,6 +284,238 @@ def test_nothing_is_kept_of_a_sheet_with_faults_and_each_line_is_named(office: O
     assert "line 2" not in told.err
     assert not list((office.settings.home_path / "judgements").glob("*.csv"))
     assert office.tagline("labels", "--json").json["label_sets"][0]["customers"] == 0
+
+
+@slow
+def test_annotators_of_different_days_make_a_label_where_answers_speak_of_their_day(
+    office: Office,
+) -> None:
+    office.define("labels/mood.yaml", speaks_of="judged")
+    asked = office.sheet("queue", "mood", "--count", "24", "--as-of", ABOUT, "--by", " ann ")
+    assert {row["judged_by"] for row in asked} == {"ann"}
+    said = ["calm", "glad"] * 12
+    first = [row | {"judged_at": "2026-03-05"} for row in answered(asked, said)]
+    second = [row | {"judged_by": "bob", "judged_at": "2026-03-06"} for row in first]
+    second[0]["value"] = "angry"
+    third = [second[0] | {"judged_by": "judge", "judged_at": "2026-03-09", "value": "calm"}]
+    assert office.hand_in([*first, *second, *third]).json["new"] == 49
+    for before, labels, disagreed in (("2026-03-09", 23, 1), ("2026-03-10", 24, 0)):
+        told = office.tagline("labels", "agreement", "mood", "--as-of", before, "--json")
+        assert (told.code, told.json["judged_twice"]) == (0, 24)
+        assert (told.json["labels"], told.json["disagreed"]) == (labels, disagreed)
+    again = office.sheet("queue", "mood", "--count", "24", "--as-of", ABOUT, "--by", "eve")
+    assert not {row["customer_key"] for row in again} & {row["customer_key"] for row in asked}
+
+
+@slow
+def test_a_sheet_handed_in_again_adds_only_what_is_new(office: Office) -> None:
+    rows = [{"customer_key": f"c{number}", "about_at": ABOUT, "value": ""} for number in range(3)]
+    half = answered(rows, ["calm", "glad", ""])
+    assert office.hand_in(half, "--by", "ann").json["new"] == 2
+    back = [half[0] | {"value": "withdraw"}, half[1] | {"value": "angry"}]
+    assert office.hand_in(back, "--by", " ann").json["new"] == 2
+    told = office.hand_in(answered(rows, ["calm", "glad", "calm"]), "--by", "ann").json
+    assert (told["judgements"], told["new"], told["overtaken"]) == (3, 1, 2)
+    newest: dict[str, str | None] = {}
+    returned = half[1] | {"judged_at": datetime.now(UTC).isoformat()}
+    for sheet, said in (
+        (None, {"c0": None, "c1": "angry", "c2": "calm"}),
+        (returned, {"c0": None, "c1": "glad", "c2": "calm"}),
+    ):
+        if sheet is not None:
+            assert office.hand_in([sheet], "--by", "ann").json["new"] == 1
+        with open_deployment(office.settings) as deployment:
+            for one in judgements(deployment, "mood", datetime(2999, 1, 1, tzinfo=UTC)):
+                newest[one.customer_id] = one.value
+        assert newest == said
+    path = office.folder / "filled.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    told = office.tagline("labels", "import", "mood", str(path), "--by", "ann", "--json").json
+    assert (told["new"], told["overtaken"]) == (0, 0)  # as a spreadsheet saves it
+
+
+@slow
+def test_one_person_cannot_answer_twice_at_one_instant_or_under_two_spellings(
+    office: Office,
+) -> None:
+    row = {"customer_key": "c1", "about_at": ABOUT, "value": "calm", "judged_at": ""}
+    told = office.hand_in([row, row, row | {"value": "glad"}], "--by", "ann")
+    assert told.code == 1
+    assert "line 4: 'ann' answers 'c1' otherwise in line 2, at the same instant" in told.err
+    dated = row | {"judged_at": "2026-03-05"}
+    assert office.hand_in([dated, dated], "--by", "ann").json["new"] == 1
+    for value in ("glad", "withdraw"):
+        told = office.hand_in([dated | {"value": value}], "--by", "ann")
+        assert told.code == 1
+        assert "line 2: 'ann' answers 'c1' otherwise in an answer handed in before" in told.err
+        assert "give judged_at with a time of day" in told.err
+    for name, known in (("Ann", "ann"), ("Judge", "judge")):
+        told = office.hand_in([row], "--by", name)
+        assert told.code == 1
+        assert f"{name!r} is known in another spelling. Did you mean {known!r}?" in told.err
+    path = str(office.folder / "new.csv")
+    told = office.tagline("labels", "queue", "mood", "--as-of", ABOUT, "--csv", path, "--by", "ANN")
+    assert told.code == 2 and "known as 'ann'" in told.err
+
+
+@slow
+def test_lines_are_counted_as_an_editor_counts_them(office: Office) -> None:
+    path = office.folder / "filled.csv"
+    lines = ["customer_key,value,note", 'c1,,"of two', 'lines"', "", *["nobody,calm,"] * 23]
+    path.write_text("\n".join(lines), "utf-8")
+    told = office.tagline("labels", "import", "mood", str(path))
+    assert "line 5: no customer" in told.err and "line 24: no customer" in told.err
+    assert "line 4:" not in told.err and "line 25" not in told.err
+    assert "and 3 more" in told.err
+
+
+@slow
+def test_no_sheet_is_written_over_another(office: Office) -> None:
+    path = office.folder / "sheet.csv"
+    queue = ("labels", "queue", "mood", "--as-of", ABOUT, "--count", "2", "--csv")
+    assert office.tagline(*queue, str(path)).code == 0
+    written = path.read_bytes()
+    assert written.startswith(b"\xef\xbb\xbflabel_set,customer_key,about_at")  # Excel's mark
+    file_as_folder = path / "new.csv"
+    for command in (queue, ("labels", "adjudicate", "mood", "--csv")):
+        for target, said in (
+            (path, "exists, and may hold answers; name a new file"),
+            (office.folder, "is a folder"),
+            (file_as_folder, "cannot be written: "),
+        ):
+            told = office.tagline(*command, str(target))
+            assert told.code == 2 and said in told.err
+    assert path.read_bytes() == written
+
+
+@slow
+def test_an_import_holds_one_lock_at_a_time(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a backup waiting between two of them, a nested lock would wait for the backup."""
+    held: list[str] = []
+    taken: list[tuple[str, ...]] = []
+    lock = Registry.lock
+
+    @contextmanager
+    def watched(registry: Registry, name: str) -> Iterator[None]:
+        held.append(name)
+        taken.append(tuple(held))
+        with lock(registry, name):
+            yield
+        held.remove(name)
+
+    monkeypatch.setattr(Registry, "lock", watched)
+    assert office.hand_in([{"customer_key": "c1", "value": "calm", "about_at": ABOUT}], "--by", "a")
+    names = {each[-1].partition(":")[0] for each in taken}
+    assert {"labels", "extract", "clean"} <= names
+    assert not [each for each in taken if each[0].startswith("labels:") and len(each) > 1]
+
+
+@slow
+def test_answers_given_after_the_data_ended_count_at_its_end(office: Office) -> None:
+    """The present of a closed data set is the end of its last day, for models and answers."""
+    office.define("businesses/" + business_file(office.settings).name, ends_on="2026-03-31")
+    row = {"customer_key": "c1", "about_at": ABOUT}
+    for value in ("calm", "glad"):
+        assert office.hand_in([row | {"value": value}], "--by", "ann").json["new"] == 1
+    of_the_end = row | {"customer_key": "c2", "about_at": "2026-04-01", "value": "calm"}
+    assert office.hand_in([of_the_end], "--by", "ann").json["new"] == 1
+    with open_deployment(office.settings) as deployment:
+        end = datetime(2026, 4, 1, tzinfo=UTC)
+        assert [one.value for one in judgements(deployment, "mood", end)] == ["calm", "glad"]
+        assert not judgements(deployment, "mood", datetime(2026, 3, 31, tzinfo=UTC))
+        later = judgements(deployment, "mood", datetime(2999, 1, 1, tzinfo=UTC))[-1]
+    assert later.customer_id == "c2"  # it speaks of the end, and was not known before
+    assert later.judged_at > datetime(2026, 4, 2, tzinfo=UTC)
+    anew = of_the_end | {"value": "glad", "about_at": "2026-03-31"}
+    dated = anew | {"value": "calm", "judged_at": "2026-04-05"}
+    assert office.hand_in([dated], "--by", "ann").json["new"] == 1
+    assert office.hand_in([anew], "--by", "ann").json["new"] == 1
+    with open_deployment(office.settings) as deployment:
+        last = judgements(deployment, "mood", datetime(2999, 1, 1, tzinfo=UTC))[-1]
+    assert (last.customer_id, last.value) == ("c2", "glad")  # newer than the answer it replaces
+
+
+@slow
+def test_a_key_is_known_from_the_queue_to_the_import_whatever_is_mapped_meanwhile(
+    office: Office,
+) -> None:
+    """card-2 is asked about; card-1 is mapped to its customer before the answer comes."""
+    root = office.settings.definitions
+    shutil.copy(PROJECT / "include/tables/identity.yaml", root / "tables/identity.yaml")
+    till = yaml.safe_load((root / "sources/till.yaml").read_text("utf-8"))
+    cards = {"path": "cards.csv", "columns": {"card": "text", "holder": "text"}}
+    office.define(
+        "sources/till.yaml",
+        feeds=till["feeds"] | {"identity": "snapshot"},
+        tables=till["tables"] | {"cards": cards},
+    )
+    sql = "SELECT card AS customer_key, holder AS customer_id FROM cards"
+    write(root / "sql/sources/till/identity.sql", sql)
+    office.define("businesses/" + business_file(office.settings).name, identity="mapped")
+    write(root / "in/cards.csv", "card,holder\ncard-2,c1\n")
+    office.load(datetime(2026, 3, 3, tzinfo=UTC))
+    [asked] = office.sheet("queue", "mood", "--count", "1", "--as-of", "2026-03-04")
+    assert asked["customer_key"] == "card-2"
+    write(root / "in/cards.csv", "card,holder\ncard-2,c1\ncard-1,c1\n")
+    office.load(datetime(2026, 3, 5, tzinfo=UTC))
+    told = office.hand_in([asked | {"value": "calm"}], "--by", "ann")
+    assert (told.code, told.json["new"]) == (0, 1), told.err
+    both = [asked | {"value": "calm"}, asked | {"value": "glad", "customer_key": "card-1"}]
+    told = office.hand_in(both, "--by", "bob")
+    assert told.code == 1 and "'bob' answers 'card-1' otherwise in line 2" in told.err
+
+
+MODEL: dict[str, Any] = {
+    "name": NAME,
+    "description": "Made for a test.",
+    "owner": "crm",
+    "task": "multiclass",
+    "population": "true",
+    "classes": list(VALUES),
+    "label_set": "mood",
+    "features": ["tenure_days"],
+    "rule": {"tag": "kind", "means": {"one": "calm", "other": "glad"}},
+    "candidates": ["logistic_regression"],
+    "gate": {"min_macro_f1": 0.1, "max_calibration_error": 0.5},
+}
+
+
+@slow
+def test_a_model_learns_of_nobody_before_it_is_judged_and_then_asks_until_all_are(
+    office: Office,
+) -> None:
+    """Everyone outside the quarter that judges models is labelled, so nobody is left to tell."""
+    tag = {"name": NAME, "description": "Made for a test.", "kind": "extraction", "owner": "crm"}
+    tag |= {"table": "customers"}
+    theme = {"name": NAME, "description": "Made for a test.", "dimensions": {"time": NAME}}
+    office.define("tags/people/theme.yaml", **theme)
+    days = {"type": "integer", "value": "date_diff('day', since_at, as_of)"}
+    office.define("tags/people/time/tenure_days.yaml", **tag, **days)
+    kind = {"type": "text", "values": ["one", "other"]}
+    value = "CASE WHEN customer_id < 'c2' THEN 'one' ELSE 'other' END"
+    office.define("tags/people/time/kind.yaml", **tag, **kind, value=value)
+    office.define("models/mood.yaml", **MODEL)
+    office.define("businesses/" + business_file(office.settings).name, models=["mood"])
+    rows = [
+        {"customer_key": key, "value": VALUES[number % 2], "about_at": ABOUT, "judged_by": name}
+        for number, key in enumerate(f"c{number}" for number in range(CUSTOMERS))
+        if not held_out("mood", key)
+        for name in ("ann", "bob")
+    ]
+    assert office.hand_in(rows).code == 0
+    told = office.tagline("train", "mood", "--as-of", "2026-03-20")
+    assert told.code == 1 and "too few customers have a label" in told.err
+    assert f"{len(rows)} answers were judged after as_of 2026-03-20T00:00" in told.err
+
+    path = str(office.folder / "left.csv")
+    told = office.tagline(
+        "labels", "queue", "mood", "--as-of", ABOUT, "--count", "9", "--csv", path, "--json"
+    )
+    assert told.code == 0, told.err
+    assert told.json["chosen_by"] == f"a model of the {len(rows) // 2} labels so far"
+    assert told.json["questions"] == 3  # a quarter, of those who judge models
 
 
 @slow
@@ -305,6 +549,10 @@ def test_a_business_without_a_place_for_answers_says_what_to_add(
         ({"min_kapa": 0.7}, "unknown key 'min_kapa'. Did you mean 'min_kappa'?"),
         ({"adjudicators": ["ann", "ann"]}, "adjudicator 'ann' is named twice"),
         ({"speaks_of": "ask"}, "Did you mean 'asked'?"),
+        (
+            {"values": {key: {"name": NAME, "guideline": NAME} for key in ("calm", "withdraw")}},
+            "'withdraw' is no name for a value",
+        ),
     ],
 )
 def test_a_label_set_is_checked_with_file_and_line(

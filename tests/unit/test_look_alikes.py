@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +67,21 @@ def test_look_alikes_of_an_audience_come_from_its_release(served: SmallShop) -> 
     assert found["traits"][0]["seeds"] in (2.5, 95.0)
     by_one = similar(served.deployment, "order_amount_90d > 80", 1, by=["recency_days"])
     assert [each["customer_id"] for each in by_one["customers"]] == ["d"]
+
+
+@pytest.mark.slow
+def test_a_number_that_only_names_something_is_compared_where_it_is_asked_for(
+    served: SmallShop,
+) -> None:
+    catalog = served.deployment.catalog
+    tags = dict(catalog.tags)
+    of_model = replace(tags["order_amount_90d"], definition=tags["lapse_probability"].definition)
+    tags["order_amount_90d"] = of_model
+    models: Any = {"lapse_risk": SimpleNamespace(nominal=frozenset({"probability"}))}
+    numbered = replace(served.deployment, catalog=replace(catalog, tags=tags, models=models))
+    assert similar(numbered, "segment = 'active'", 1)["by"] == ["recency_days"]
+    asked_for = similar(numbered, "segment = 'active'", 1, by=["order_amount_90d"])
+    assert asked_for["by"] == ["order_amount_90d"]
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from tagline.serve.saved import NewAudience, save
 from tagline.settings import Settings
 from tagline.training.contributions import Described
 from tagline.training.estimators.tag_classifier import TagClassifier
+from tagline.training.inputs import read_versions
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -188,6 +189,7 @@ class Pipeline(TagClassifier):
 
     def __init__(self) -> None:
         super().__init__(features={}, described={})
+        self.training_bins_ = {}
 
     def explained(self, rows: pd.DataFrame) -> tuple[Any, Any]:
         self.usual_ = dict.fromkeys(rows.columns, 0.0)
@@ -253,7 +255,7 @@ def stall(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         open_deployment(settings) as deployment,
     ):
         patch.setattr("tagline.training.tracking.load_pipeline", lambda *_: Pipeline())
-        reads = ("amount_90d", "small_count", "order_count")
+        definition = deployment.catalog.models["churn"]
         champion = ModelVersion(
             model="churn",
             definition="d",
@@ -264,7 +266,7 @@ def stall(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             status="promoted",
             reasons=[],
             metrics={},
-            features={slug: deployment.catalog.tags[slug].version for slug in reads},
+            features=read_versions(deployment.catalog, definition),
             mlflow_run_id="abc",
             mlflow_version="1",
             model_uri="models:/stall.churn/1",

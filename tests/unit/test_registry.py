@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError
 
@@ -39,6 +40,22 @@ def a_release(as_of: datetime, status: str = "active", **values: Any) -> Release
     return Release(**(defaults | values))
 
 
+def a_version(days: int, status: str = "promoted") -> ModelVersion:
+    return ModelVersion(
+        model="lapse_risk",
+        definition="d",
+        trained_as_of=DAY,
+        label_end_at=DAY + timedelta(days=days),
+        trained_at=NOW,
+        verdict="accepted",
+        status=status,
+        reasons=[],
+        metrics={},
+        features={},
+        mlflow_run_id=f"run-{days}",
+    )
+
+
 def add(registry: Registry, *rows: object) -> None:
     with registry.session() as session:
         session.add_all(rows)
@@ -67,6 +84,19 @@ def test_a_downgrade_removes_every_table(registry: Registry) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, "base")
     assert inspect(registry.engine).get_table_names() == ["alembic_version"]
+
+
+def test_after_a_downgrade_no_version_serves_that_was_not_promoted(registry: Registry) -> None:
+    from alembic import command
+
+    for status in ("judged", "promoted", "withdrawn"):
+        add(registry, a_version(0, status))
+    with registry.engine.begin() as connection:
+        config = alembic_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0003")
+        told = connection.execute(text("select verdict from model_versions order by id")).all()
+    assert [verdict for (verdict,) in told] == ["refused", "accepted", "refused"]
 
 
 def test_two_upgrades_at_once_both_succeed(settings: Settings) -> None:
@@ -188,28 +218,13 @@ def test_an_as_of_has_at_most_one_active_release(registry: Registry) -> None:
 def test_the_champion_is_the_newest_promoted_model_that_could_have_existed(
     registry: Registry,
 ) -> None:
-    def version(days: int, status: str = "promoted") -> ModelVersion:
-        return ModelVersion(
-            model="lapse_risk",
-            definition="d",
-            trained_as_of=DAY,
-            label_end_at=DAY + timedelta(days=days),
-            trained_at=NOW,
-            verdict="accepted",
-            status=status,
-            reasons=[],
-            metrics={},
-            features={},
-            mlflow_run_id=f"run-{days}",
-        )
-
     add(
         registry,
-        version(0),
-        version(10),
-        version(20),
-        version(15, "judged"),
-        version(16, "withdrawn"),
+        a_version(0),
+        a_version(10),
+        a_version(20),
+        a_version(15, "judged"),
+        a_version(16, "withdrawn"),
     )
 
     def champion(days: int) -> str | None:

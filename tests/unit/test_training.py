@@ -16,6 +16,7 @@ from tagline.definitions.models import Panels
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
 from tagline.training import evaluate as measuring
+from tagline.training import inputs
 from tagline.training.fit import fit
 from tagline.training.panels import Array, Panel, schedule, thinned, typed_frame
 from tagline.training.verdict import assess, rule_score
@@ -227,3 +228,20 @@ def test_a_thinned_panel_keeps_the_same_customers_of_every_panel() -> None:
     assert first.rows.iloc[7].equals(whole.rows.iloc[place])
     assert first.label[7] == whole.label[place]
     assert thinned(whole, 2000) is whole
+
+
+def test_a_label_query_with_two_rows_of_a_customer_is_refused_with_the_query_and_the_customer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The engine's answers are stood in for."""
+    people = pd.DataFrame({"customer_id": ["a", "b"], "recency_days": [1.0, 2.0]}, dtype=object)
+    told = pa.table({"customer_id": ["a", "b", "b"], "label": [True, False, True]})
+    monkeypatch.setattr(inputs, "load_tags", lambda *_: people)
+    monkeypatch.setattr(inputs, "label_table", lambda *_: told)
+    deployment: Any = None
+    with pytest.raises(ModelRefused) as refused:
+        inputs.load_panel(deployment, definition(), (), HOLDOUT)
+    assert str(refused.value) == (
+        "sql/labels/lapsed.sql returns customer_id 'b' 2 times as of 2017-11-01T00:00:00+00:00; "
+        "return one row per customer_id"
+    )

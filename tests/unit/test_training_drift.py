@@ -11,8 +11,10 @@ from tests.made_panels import FEATURES, panel
 
 from tagline.audit.stability import population_stability_index
 from tagline.definitions.models import DriftLimits
+from tagline.errors import ModelRefused
 from tagline.gate import drifted
-from tagline.training.drift import Watch, bins_of, counted_in, drift_of
+from tagline.training.drift import Watch, bins_of, counted_in, drift_of, watched
+from tagline.training.estimators.uplift import UpliftModel
 from tagline.training.fit import fit
 
 
@@ -67,3 +69,18 @@ def test_inputs_beyond_the_limits_are_named_for_a_warning_or_for_withholding() -
     )
     assert [sentence.split()[1] for sentence in too_far] == ["region"]
     assert drifted("lapse_risk", {"recency_days": 0.2}, DriftLimits()) == ((), ())
+
+
+def test_a_model_of_uplift_says_where_its_trial_lay_and_one_that_does_not_is_refused() -> None:
+    rows = panel(1).rows[["recency_days", "region"]]
+    random = np.random.default_rng(1)
+    treated, outcome = random.integers(0, 2, (2, len(rows)))
+    kinds = {"recency_days": "number", "region": "category"}
+    model = UpliftModel(kinds, "transformed_outcome").fit(rows, treated, outcome)
+    watch = Watch(watched(model, DriftLimits()))
+    watch.see(rows.assign(recency_days=rows["recency_days"] + 30))
+    assert watch.drift()["recency_days"] > 1 > watch.drift()["region"] == 0
+    del model.training_bins_
+    with pytest.raises(ModelRefused, match="drift cannot be measured; train it again"):
+        watched(model, DriftLimits())
+    assert watched(model, None) == {}  # of a kind that has no limits

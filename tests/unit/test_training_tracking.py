@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +143,72 @@ def test_a_training_without_a_model_is_still_a_run(settings: Settings, training:
     assert tracked.run_url is None
     run = tracking.open_client(settings).get_run(tracked.run_id)
     assert run.data.tags["verdict"] == "refused"
+
+
+class Foreign:
+    """What no training saves, although its artifact calls it trusted."""
+
+    def __init__(self) -> None:
+        self.loaded = True
+
+
+def test_only_what_training_saves_is_read_whatever_the_artifact_says_of_itself(
+    settings: Settings, training: Panel, fitted: Fitted
+) -> None:
+    import skops.io
+
+    tracked = tracking.track(settings, record(), judged(training, fitted))
+    assert tracked.model_uri is not None
+    (file,) = Path(tracking.artifact_root(settings)).rglob("model.skops")
+    kept, described = file.read_bytes(), file.with_name("MLmodel")
+    own = "tagline.training.estimators.tag_classifier.TagClassifier"
+    assert own in described.read_text("utf-8")
+
+    def refusal(content: bytes) -> str:
+        file.write_bytes(content)
+        with pytest.raises(ModelRefused, match="train it again") as refused:
+            tracking.load_pipeline(settings, str(tracked.model_uri))
+        return str(refused.value)
+
+    foreign = f"{__name__}.Foreign"
+    described.write_text(described.read_text("utf-8").replace(own, foreign), "utf-8")
+    assert f"holds {foreign}" in refusal(skops.io.dumps(Foreign()))
+    assert "has no attribute 'TagClassifier0'" in refusal(_renamed(kept, "TagClassifier"))
+    assert "not a zip file" in refusal(b"half a file")
+    file.write_bytes(kept)
+    loaded = tracking.load_pipeline(settings, tracked.model_uri)
+    assert (probability(loaded, training.rows) == fitted.probability(training.rows)).all()
+
+
+def _renamed(model: bytes, name: str) -> bytes:
+    """The file of a model one of whose classes has another name since."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(model)) as old, zipfile.ZipFile(written, "w") as new:
+        for entry in old.namelist():
+            content = old.read(entry)
+            if entry == "schema.json":
+                content = content.replace(f'"{name}"'.encode(), f'"{name}0"'.encode())
+            new.writestr(entry, content)
+    return written.getvalue()
+
+
+def test_a_server_that_does_not_answer_is_asked_again_but_a_refusal_is_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = settings.model_copy(update={"mlflow_url": "http://127.0.0.1:9"})
+    with pytest.raises(tracking.TrackingUnavailable, match="try again") as lost:
+        tracking.load_pipeline(away, "models:/shop.lapse_risk/1")
+    assert lost.value.is_transient
+
+    def refuse(**_: object) -> None:
+        raise mlflow.MlflowException("no such place")  # its code is INTERNAL_ERROR
+
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", refuse)
+    with pytest.raises(ModelRefused, match="no such place"):
+        tracking.load_pipeline(settings, "models:/shop.lapse_risk/1")
 
 
 def test_a_model_that_is_gone_is_refused_with_the_fix(settings: Settings) -> None:

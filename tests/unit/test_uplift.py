@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tagline.catalog import load_catalog
+from tagline.definitions.models import CampaignUpliftModel
 from tagline.definitions.models.campaign_uplift import UpliftGate
 from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
@@ -16,7 +20,8 @@ from tagline.settings import PROJECT
 from tagline.training.estimators.uplift import APPROACHES, UpliftModel
 from tagline.training.evaluate import Interval, bootstrap
 from tagline.training.forward import Rows, forward, mean_of, parts
-from tagline.training.panels import Array
+from tagline.training.kinds import Training, campaign_uplift
+from tagline.training.panels import Array, Panel
 from tagline.training.targeting import (
     curve,
     in_steps,
@@ -25,9 +30,10 @@ from tagline.training.targeting import (
     qini_interval,
     uplift_by_decile,
 )
-from tagline.training.trials import Trial
+from tagline.training.trials import Trial, joined, unequal_shares
 from tagline.training.uplift import Uplift, assess_uplift, fit_uplift
 
+BEGAN = datetime(2017, 3, 1, tzinfo=UTC)
 FEATURES = {"age": DataType.NUMBER, "visits": DataType.INTEGER, "region": DataType.TEXT}
 
 
@@ -53,7 +59,8 @@ def south(one: Trial) -> Array:
 
 
 def assessed(one: Trial, *approaches: str, **gate: Any) -> Uplift:
-    return assess_uplift(UpliftGate(**gate), approaches or ("transformed_outcome",), FEATURES, one)
+    tried = approaches or ("transformed_outcome",)
+    return assess_uplift(UpliftGate(**gate), tried, FEATURES, {BEGAN: one})
 
 
 def plain_area(treated: Array, outcome: Array, score: Array) -> float:
@@ -249,6 +256,83 @@ def test_too_few_responses_are_refused_before_anything_is_fitted() -> None:
     assert not judged.candidates
     assert all("fewer than min_responses 60" in reason for reason in judged.reasons)
     assert any(reason.startswith("the untreated arm holds") for reason in judged.reasons)
+
+
+def season(seed: int, rate: float, share: float, rows: int = 3000) -> Trial:
+    """A trial of a treatment that does nothing, where so many respond and so many are treated."""
+    one, random = trial(seed, rows), np.random.default_rng(seed)
+    treated, outcome = ((random.random(rows) < part).astype(float) for part in (share, rate))
+    return Trial(one.customers, one.rows, treated, outcome)
+
+
+def test_trials_that_treated_different_shares_are_refused_since_seasons_count_as_effects() -> None:
+    trials = {
+        BEGAN: season(24, rate=0.1, share=0.5),
+        datetime(2017, 12, 20, tzinfo=UTC): season(25, rate=0.3, share=0.9),
+    }
+    both = joined(list(trials.values()))
+    assert mean_uplift(both.treated, both.outcome).low > 0.05  # of nothing
+    judged = assess_uplift(UpliftGate(), ("transformed_outcome",), FEATURES, trials)
+    assert not judged.candidates
+    (reason,) = judged.reasons
+    assert reason.startswith("the trials treated different shares of their customers, 49.")
+    assert "in that of 2017-12-20" in reason and "make a model of each" in reason
+    alike = {at: season(26 + place, 0.2, 0.5) for place, at in enumerate(trials)}
+    assert unequal_shares(alike) == ()
+    assert unequal_shares({BEGAN: trials[BEGAN]}) == ()
+
+
+def test_a_trial_too_small_to_be_divided_is_a_verdict_and_no_error() -> None:
+    one = trial(28, rows=400)
+    few = np.zeros(400)
+    for arm in (0, 1):  # nobody of the first part responds
+        later = np.flatnonzero((one.treated == arm) & (parts(one.customers) > 0))
+        few[later[:40]] = 1
+    judged = assessed(Trial(one.customers, one.rows, one.treated, few))
+    assert not judged.candidates
+    (reason,) = judged.reasons
+    assert reason.startswith("of 400 customers too few responded to be divided into the 5 parts")
+
+
+def test_features_that_look_ahead_or_give_the_response_away_are_refused_by_name() -> None:
+    one = trial(29)
+    told = Trial(one.customers, one.rows.assign(visits=one.outcome), one.treated, one.outcome)
+    tried = ("transformed_outcome",)
+    judged = assess_uplift(UpliftGate(), tried, FEATURES, {BEGAN: told}, ["'age' looks ahead"])
+    assert not judged.accepted
+    assert judged.reasons[0] == "'age' looks ahead"
+    assert judged.reasons[1].startswith("feature 'visits' alone reaches ROC AUC 1.000")
+
+
+def test_the_features_of_each_trial_are_made_again_from_what_was_known_by_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The rows and what was found of them are stood in for; the rest is the mail order's own."""
+    catalog = load_catalog(PROJECT / "tests" / "mail_order", "mail_order")
+    shipped = catalog.models["womens_email"]
+    assert isinstance(shipped, CampaignUpliftModel)
+    file = shipped.model_copy(update={"trials": (date(2008, 3, 20), date(2008, 6, 2))})
+    at: list[datetime] = []
+
+    def rows(_: Any, __: Any, ___: Any, instant: datetime) -> Any:
+        one = trial(len(at), rows=300)
+        frame = pd.DataFrame(dict.fromkeys(file.features[:2], one.rows["age"]))
+        frame[list(file.features[2:])] = "true"
+        told = pd.DataFrame({"treated": one.treated, "label": one.outcome})
+        return one.customers, frame, told
+
+    def ahead(_: Any, features: Any, panel: Panel) -> tuple[str, ...]:
+        at.append(panel.as_of)
+        assert list(features) == list(file.features) and len(panel.customers) == 300
+        return (f"a feature looks past {panel.as_of:%Y-%m-%d}",)
+
+    monkeypatch.setattr(campaign_uplift, "load_rows", rows)
+    monkeypatch.setattr(campaign_uplift, "looking_ahead", ahead)
+    deployment: Any = SimpleNamespace(catalog=catalog)
+    asked = Training(deployment, "womens_email", file, datetime(2008, 7, 1, tzinfo=UTC), None)
+    reasons = campaign_uplift.train(asked).verdict.reasons
+    assert at == [catalog.midnight(day) for day in file.trials]
+    assert reasons[:2] == ("a feature looks past 2008-03-20", "a feature looks past 2008-06-02")
 
 
 def test_the_page_shows_the_files_of_the_mail_order() -> None:

@@ -28,7 +28,7 @@ AsOf = Annotated[
 SubjectName = Annotated[
     str, typer.Option("--subject", help="What the tags are about: customer, machine, opportunity.")
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the release.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the step.")]
 Context = typer.Context
 
 

@@ -72,11 +72,13 @@ def queue(
     begins with the customers whom too few others have judged.
     """
     from tagline.labels.questions import queue as ask
+    from tagline.labels.sheets import require_new
 
+    require_new(path)
     with deployment(context) as opened:
         about_at = instant(opened.catalog, as_of) if as_of else _live(opened)
         found = ask(opened, name, count, about_at, now(), by)
-        found.write(path, by)
+        found.write(path)
         question = opened.catalog.label_set(name).question
         day = asked(opened.catalog, about_at)
     document = {
@@ -107,7 +109,8 @@ def import_(
     """Take in the answers of a sheet; rows without a value are left out.
 
     The value `withdraw` takes that person's earlier answer back. Nothing is kept of a sheet with
-    a fault. The same sheet again changes nothing.
+    a fault. The same sheet again, or with more answers, adds only what is new: to return to an
+    earlier answer, fill in judged_at.
     """
     from tagline.labels.delivery import import_judgements
 
@@ -117,6 +120,11 @@ def import_(
         answer_json(report)
     else:
         answer_fields(report)
+        if report["overtaken"]:
+            answer(
+                f"{report['overtaken']} answers were handed in before and have since been answered "
+                "otherwise, which stands; to return to one, fill in its judged_at"
+            )
 
 
 @app.command()
@@ -147,7 +155,9 @@ def adjudicate(
     An adjudicator of the label set fills it in, and `import` takes it in.
     """
     from tagline.labels.adjudication import disagreements, write_disagreements
+    from tagline.labels.sheets import require_new
 
+    require_new(path)
     with deployment(context) as opened:
         found = disagreements(opened, name, now(), by)
         write_disagreements(name, found, path, by)

@@ -55,7 +55,7 @@ app = typer.Typer(invoke_without_command=True)
 
 @app.callback()
 def models(context: Context, as_json: Json = False) -> None:
-    """List the models with their champions, metrics and links, or restore an older champion."""
+    """List the models with their champions, metrics and links; see or take steps of one."""
     if context.invoked_subcommand is not None:
         return
     with deployment(context) as opened:
@@ -99,16 +99,38 @@ def restore(
 ) -> None:
     """Let an older champion serve again; the later ones are withdrawn, with the reason."""
     from tagline.training.promotion import restore as restore_version
-    from tagline.training.train import model_definition
 
     with deployment(context) as opened:
-        model_definition(opened.catalog, model)
         found = restore_version(opened, model, version, reason, actor(), now())
         serves_from = asked(opened.catalog, found.label_end_at)
     if as_json:
         answer_json({"model": model, "champion": found.id, "serves_from": found.label_end_at})
     else:
         answer(f"version {found.id} of {model} serves again, from {serves_from} on")
+
+
+@app.command()
+def steps(context: Context, model: str, as_json: Json = False) -> None:
+    """List who promoted, refused or withdrew versions of a model, when and why."""
+    from tagline.training.inputs import model_definition
+
+    with deployment(context) as opened:
+        model_definition(opened.catalog, model)
+        listed = [
+            {
+                "at": event.at,
+                "version": event.model_version_id,
+                "action": event.action,
+                "actor": event.actor,
+                "reason": event.reason,
+            }
+            for event in opened.registry.model_events(model)
+        ]
+    if as_json:
+        answer_json({"model": model, "steps": listed})
+    else:
+        columns = ("at", "version", "action", "actor", "reason")
+        answer_table(columns, [tuple(step.values()) for step in listed], title=model)
 
 
 def _state(version: dict[str, Any], champion: int | None) -> str:

@@ -31,9 +31,7 @@ class Moment:
 
     def before(self, window: timedelta) -> datetime:
         """The instant a window earlier on the business's wall clock."""
-        zone = self.catalog.zone
-        local = self.as_of.astimezone(zone).replace(tzinfo=None) - window
-        return local.replace(tzinfo=zone).astimezone(UTC)
+        return self.catalog.before(self.as_of, window)
 
     def local(self, node: exp.Expr) -> exp.Expr:
         """An instant as local wall-clock time."""

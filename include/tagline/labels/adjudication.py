@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +11,7 @@ from tagline.errors import did_you_mean
 from tagline.labels.decided import Decided
 from tagline.labels.delivery import customer_keys
 from tagline.labels.judged import JudgementsRefused, decisions
-from tagline.labels.questions import SHEET
-from tagline.storage import appearing_whole
+from tagline.labels.sheets import COLUMNS, write_sheet
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -33,7 +31,7 @@ def disagreements(
             f"label set {label_set!r} names no adjudicators, so nobody's answer would decide: add "
             f"adjudicators to labels/{label_set}.yaml"
         )
-    if adjudicator is not None and adjudicator not in known:
+    if adjudicator is not None and adjudicator.strip() not in known:
         raise JudgementsRefused(
             f"{adjudicator!r} is no adjudicator of label set {label_set!r}."
             f"{did_you_mean(adjudicator, known)}"
@@ -52,15 +50,11 @@ def write_disagreements(
     path: Path,
     adjudicator: str | None = None,
 ) -> None:
-    """Write the sheet as CSV, with a column for each annotator's answer."""
-    target = path.absolute()
+    """Write a new sheet, with a column for each annotator's answer; see `write_sheet`."""
     people = sorted({name for _, one in found for name in one.answers})
-    with (
-        appearing_whole(str(target), str(target.parent)) as unfinished,
-        Path(unfinished).open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow((*SHEET, *(f"answer of {name}" for name in people)))
-        for key, one in found:
-            head = (label_set, key, one.about_at.isoformat(), "disagreement", "", adjudicator or "")
-            writer.writerow((*head, *(one.answers.get(name, "") for name in people)))
+    decides = (adjudicator or "").strip()
+    rows = []
+    for key, one in found:
+        head = (label_set, key, one.about_at.isoformat(), "disagreement", "", decides, "")
+        rows.append((*head, *(one.answers.get(name, "") for name in people)))
+    write_sheet(path, (*COLUMNS, *(f"answer of {name}" for name in people)), rows)

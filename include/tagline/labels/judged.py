@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tagline.compile import compile_query
@@ -26,6 +26,9 @@ _COLUMNS = {
     "judged_by": DataType.TEXT,
     "judged_at": DataType.TIMESTAMP,
 }
+
+
+_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class JudgementsRefused(TaglineError):
@@ -96,6 +99,17 @@ def too_little_agreement(label_set: str, definition: LabelSet, found: Agreement)
             "guidelines clearer and judge anew",
         )
     return ()
+
+
+def too_late(deployment: Deployment, label_set: str, as_of: datetime) -> str:
+    """A clause on the judgements that an as_of does not know; empty where there are none."""
+    later = [one for one in judgements(deployment, label_set, _EVER) if one.judged_at >= as_of]
+    if not later:
+        return ""
+    return (
+        f"; {len(later)} answers were judged after as_of {as_of.isoformat()}, which does not know "
+        "them: take a later one, or hand them in with the judged_at at which they were given"
+    )
 
 
 def require_labels(catalog: Catalog) -> None:

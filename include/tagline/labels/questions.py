@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,20 +11,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tagline.definitions.label_set import LabelSet
 from tagline.definitions.models import MulticlassModel
 from tagline.errors import ModelRefused, WrongUsage
+from tagline.labels.annotators import other_spelling
 from tagline.labels.decided import Decided
 from tagline.labels.delivery import customer_keys
 from tagline.labels.judged import decisions
 from tagline.labels.selection import HELD_OUT, at_random, entropy, held_out, most_telling
-from tagline.storage import appearing_whole
+from tagline.labels.sheets import COLUMNS, write_sheet
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
     from tagline.deployment import Deployment
     from tagline.training.estimators.tag_classifier import TagClassifier
 
-SHEET = ("label_set", "customer_key", "about_at", "why", "value", "judged_by")
 FEWEST_LABELS = 20  # from which a model is learnt to choose the next questions
 TELLING, BY_CHANCE, ANSWERED = "most telling", "at random", "another has answered"
 
@@ -44,27 +44,25 @@ class Queue:
     """Questions of a label set as of an instant, those that others have answered first.
 
     `chosen_by` tells in words whose doubt chose the most telling ones; None where chance did.
+    `judged_by` is the annotator whom it is for, if it is for one.
     """
 
     label_set: str
     about_at: datetime
     chosen_by: str | None
     questions: tuple[Question, ...]
+    judged_by: str | None = None
 
-    def write(self, path: Path, judged_by: str | None = None) -> None:
-        """Write the sheet as CSV: a question a row, with an empty value to be filled in."""
-        target = path.absolute()
+    def write(self, path: Path) -> None:
+        """Write a new sheet: a question a row, with an empty value to be filled in."""
         tags = list(dict.fromkeys(tag for one in self.questions for tag in one.shown))
-        with (
-            appearing_whole(str(target), str(target.parent)) as unfinished,
-            Path(unfinished).open("w", encoding="utf-8", newline="") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow((*SHEET, *tags))
-            for one in self.questions:
-                head = (self.label_set, one.customer_key, self.about_at.isoformat(), one.why)
-                values = ["" if pd.isna(one.shown.get(tag)) else one.shown[tag] for tag in tags]
-                writer.writerow((*head, "", judged_by or "", *values))
+        about, judged_by = self.about_at.isoformat(), self.judged_by or ""
+        rows = []
+        for one in self.questions:
+            head = (self.label_set, one.customer_key, about, one.why, "", judged_by, "")
+            values = ["" if pd.isna(one.shown.get(tag)) else one.shown[tag] for tag in tags]
+            rows.append((*head, *values))
+        write_sheet(path, (*COLUMNS, *tags), rows)
 
 
 def queue(
@@ -77,6 +75,8 @@ def queue(
 ) -> Queue:
     """Whom to ask about, as they were at an instant, among those whom nobody has judged there.
 
+    Of a set that speaks of the day of the answer, they are those whom nobody has judged at all.
+
     One customer in four is set apart by a hash. Of those some are asked about at random, so that
     a model can be judged on customers whom no model chose. Of the others the most telling are
     asked about: by a model learnt from the labels so far, else by the champion of a model with
@@ -87,7 +87,9 @@ def queue(
     if count < 1:
         raise WrongUsage(f"--count {count}: ask at least one question")
     decided = decisions(deployment, label_set, at)
-    here = {one.customer_id: one for one in decided if one.about_at == about_at}
+    judged_by = _annotator(definition, decided, judged_by)
+    whenever = definition.speaks_of == "judged"
+    here = {one.customer_id: one for one in decided if whenever or one.about_at == about_at}
     keys = customer_keys(deployment, about_at)
     again = [
         who
@@ -109,7 +111,7 @@ def queue(
     if model is None:
         telling = at_random(others, left - len(by_chance), label_set, about)
     else:
-        known = [one.customer_id for one in decided if one.value and one.about_at == about_at]
+        known = [who for who, one in here.items() if one.value]
         telling = _telling(model, people, others, known, left - len(by_chance))
     shown = people.to_dict("index")
     why = dict.fromkeys((*telling, *by_chance), BY_CHANCE)
@@ -119,7 +121,19 @@ def queue(
         Question(keys[who], reason, {str(tag): v for tag, v in shown.get(who, {}).items()})
         for who, reason in why.items()
     )
-    return Queue(label_set, about_at, chosen_by, questions)
+    return Queue(label_set, about_at, chosen_by, questions, judged_by)
+
+
+def _annotator(
+    definition: LabelSet, decided: Iterable[Decided], judged_by: str | None
+) -> str | None:
+    """Who will judge, as the name is known; WrongUsage where it is known in another spelling."""
+    name = (judged_by or "").strip()
+    known = {*definition.adjudicators, *(who for one in decided for who in one.answers)}
+    other = other_spelling(name, known)
+    if other is not None:
+        raise WrongUsage(f"--by {name!r}: this annotator is known as {other!r}; write it so")
+    return name or None
 
 
 def asking_model(catalog: Catalog, label_set: str) -> tuple[str, MulticlassModel] | None:
@@ -191,7 +205,7 @@ class _Chooser:
         ]
         if len({one.value for one in told}) < 2:
             return None
-        panel = people_rows(self.deployment, definition, told)
+        panel = people_rows(self.deployment, definition, told, self.at)
         if len(panel.label) < FEWEST_LABELS or len(np.unique(panel.label)) < 2:
             return None
         types = tags_read(self.deployment.catalog, definition)
@@ -204,6 +218,8 @@ def _telling(
     model: TagClassifier, people: pd.DataFrame, others: list[str], known: list[str], count: int
 ) -> list[str]:
     """The customers whose label would teach the model most, the most telling first."""
+    if not others or count < 1:
+        return []
     from tagline.training.estimators.tag_inputs import linear_inputs
 
     places = linear_inputs(model.shapes_)

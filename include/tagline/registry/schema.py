@@ -144,24 +144,24 @@ class ModelVersion(Base):
     label_end_at: Mapped[datetime]
     trained_at: Mapped[datetime]
     verdict: Mapped[str]  # accepted, refused
-    status: Mapped[str]  # judged, promoted, withdrawn: only a promoted one serves
+    status: Mapped[str]  # judged, promoted, refused, withdrawn: only a promoted one serves
     reasons: Mapped[list[Any]]
     metrics: Mapped[dict[str, Any]]
-    features: Mapped[dict[str, Any]]  # slug -> version
+    features: Mapped[dict[str, Any]]  # what it reads and predicts -> version
     mlflow_run_id: Mapped[str]
-    mlflow_version: Mapped[str | None]  # in the MLflow registry, when accepted
+    mlflow_version: Mapped[str | None]  # in the MLflow registry; None if nothing was fitted
     model_uri: Mapped[str | None]
     run_url: Mapped[str | None]
     __table_args__ = (Index("model_versions_of_model", "model", "label_end_at"),)
 
 
 class ModelEvent(Base):
-    """Who promoted or withdrew a model's version, and why."""
+    """Who promoted, refused or withdrew a model's version, and why."""
 
     __tablename__ = "model_events"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     model_version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"))
-    action: Mapped[str]  # promoted, withdrawn
+    action: Mapped[str]  # promoted, refused, withdrawn
     actor: Mapped[str]
     reason: Mapped[str]
     at: Mapped[datetime]

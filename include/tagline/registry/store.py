@@ -16,7 +16,15 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from tagline.database import ValueReader, open_database
 from tagline.errors import ReleaseRefused, TaglineError, UnknownName
-from tagline.registry.schema import Lock, ModelVersion, Release, Run, TagState, TagVersion
+from tagline.registry.schema import (
+    Lock,
+    ModelEvent,
+    ModelVersion,
+    Release,
+    Run,
+    TagState,
+    TagVersion,
+)
 from tagline.settings import Settings
 
 
@@ -92,6 +100,17 @@ class Registry:
         not reentrant.
         """
         with self.exclusive(name):
+            yield
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Be the only one of this name for the block, across processes; others wait.
+
+        For long work: unlike `lock` it is no row of `locks`, so no backup waits for it, and the
+        work may take locks of that kind one by one. It ends with its process too.
+        """
+        with self.session() as session:
+            session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(name, 0))))
             yield
 
     # Runs
@@ -281,6 +300,16 @@ class Registry:
                 .order_by(ModelVersion.label_end_at.desc(), ModelVersion.id.desc())
                 .limit(1)
             ).first()
+
+    def model_events(self, model: str) -> Sequence[ModelEvent]:
+        """Every step of a model's versions, the newest first."""
+        with self.session() as session:
+            return session.scalars(
+                select(ModelEvent)
+                .join(ModelVersion, ModelVersion.id == ModelEvent.model_version_id)
+                .where(ModelVersion.model == model)
+                .order_by(ModelEvent.id.desc())
+            ).all()
 
     def model_versions(self, model: str | None = None) -> Sequence[ModelVersion]:
         """Every trained version of a model, or of all models, newest first."""

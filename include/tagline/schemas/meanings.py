@@ -127,6 +127,8 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "label": "Which class each customer was: sql/labels/<label>.sql, with horizon and panels.",
         "label_set": "The label set whose answers it learns from: labels/<label_set>.yaml.",
         "slices": "Tags for each of whose values the model must be good.",
+        "known_in_part": "Features that may tell one of the classes by themselves, as where its "
+        "definition says so.",
     },
     "ClassRule": {
         "tag": "The tag that tells the class.",
@@ -143,6 +145,7 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "max_slice_gap": "How far the accuracy of a slice may surely lie below that of all.",
         "min_slice_rows": "The least rows of a slice that is judged.",
         "min_rows_of_class": "The least training rows of each class.",
+        "min_holdout_rows": "The least rows of the holdout.",
     },
     "BinaryModel": {
         "threshold": "The probability from which the class is true.",
@@ -156,6 +159,7 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
     "UpliftGate": {
         "min_qini_area": "The Qini area that the interval's lower end must lie above.",
         "max_treatment_auc": "The greatest ROC AUC with which features may tell who was treated.",
+        "max_single_feature_auc": "Above this area, a single feature gives the response away.",
         "min_responses": "The least number of each arm's responses, and of those without.",
     },
     "Panels": {
@@ -200,6 +204,8 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "features": "The tags that customers are compared by.",
         "input": "What they are also compared by: sql/inputs/<input>.sql, with customer_id, item, "
         "weight and days_ago.",
+        "least_item_share": "The share of the customers who must have bought an item for it to "
+        "count where customers are compared.",
         "min_confidence": "The confidence below which it abstains in any case.",
         "max_customers": "It is learned from a sample of so many customers if more told it.",
     },
@@ -209,6 +215,7 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "min_answered": "The least share of customers to whom it gives an answer.",
         "max_overconfidence": "How far its confidence may lie above its accuracy.",
         "min_known": "The least number of customers who told the attribute.",
+        "max_single_feature_auc": "Above this area, a single feature gives the attribute away.",
     },
     "LabelSet": {
         "question": "What annotators are asked of each customer.",

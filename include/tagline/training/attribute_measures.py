@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,23 @@ from sklearn.base import clone
 
 from tagline.definitions.models.similar_customers import SimilarCustomersGate
 from tagline.training.estimators.attribute import NeighbourAttribute
-from tagline.training.estimators.neighbours import Points
+from tagline.training.estimators.neighbours import Codes, Points
 from tagline.training.evaluate import SEED, Interval, bootstrap, ratio
 
 REPEATS = 10
 
 
+# the points of the rows to learn from and of those asked about, made from the former alone
+Halves = Callable[[Codes, Codes], tuple[Points, Points]]
+
+
 def measure(
-    model: NeighbourAttribute, points: Points, values: Iterable[Any], repeats: int = REPEATS
+    model: NeighbourAttribute, halves: Halves, values: Iterable[Any], repeats: int = REPEATS
 ) -> dict[str, Interval]:
     """Learn from a random half and try on the other, `repeats` times; resampled by customer.
+
+    `halves` makes points of rows at these places; whatever it learns for that, it learns from the
+    half that is learnt from, as the model does.
 
     answered: the share of the customers asked about of whom a value was said. Of those: accuracy,
     mode_accuracy (of always saying the commonest value of the half learnt from), gain_over_mode,
@@ -34,9 +41,10 @@ def measure(
     for _ in range(repeats):
         order = random.permutation(rows)
         learnt, masked = order[: rows // 2], order[rows // 2 :]
-        fitted = clone(model).fit(points[learnt], known[learnt])
+        points, asked_about = halves(learnt, masked)
+        fitted = clone(model).fit(points, known[learnt])
         refused += fitted.refused_
-        found = fitted.predict(points[masked])
+        found = fitted.predict(asked_about)
         told = found["value"].notna().to_numpy()
         at = masked[told]
         asked[masked] += 1
@@ -77,17 +85,17 @@ def judge(
     answered, gain, over = (
         metrics[name] for name in ("answered", "gain_over_mode", "overconfidence")
     )
-    if gain.low <= gate.min_gain_over_mode:
+    if not gain.low > gate.min_gain_over_mode:
         reasons.append(
             f"the gain over always saying the commonest value, {gain}, is not surely above "
             f"min_gain_over_mode {gate.min_gain_over_mode:g}"
         )
-    if answered.value < gate.min_answered:
+    if not answered.value >= gate.min_answered:
         reasons.append(
             f"of the customers whose value was hidden, a share of {answered} was answered, below "
             f"min_answered {gate.min_answered:g}"
         )
-    if over.value > gate.max_overconfidence:
+    if not over.value <= gate.max_overconfidence:
         reasons.append(
             f"its confidence is {over} above its accuracy, more than max_overconfidence "
             f"{gate.max_overconfidence:g}"

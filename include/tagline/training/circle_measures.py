@@ -121,10 +121,13 @@ def likeness(labels: Labels, values: Array) -> Metric:
 def chance(labels: Labels, values: Array, permutations: int = PERMUTATIONS) -> float:
     """The probability of at least this likeness if circles were drawn by lot (permutation test).
 
-    The smallest value is 1 / (permutations + 1).
+    The smallest value is 1 / (permutations + 1). 1 where there is no likeness to be reached, as
+    of values that are all the same.
     """
     once = np.ones((1, len(labels)))
     seen = float(likeness(labels, values)(once)[0])
+    if np.isnan(seen):
+        return 1.0
     random = np.random.default_rng(SEED)
     member = labels != 0
     inside, drawn = values[member], labels[member]

@@ -81,12 +81,12 @@ def shape_reasons(gate: CirclesGate, newest: Circles) -> tuple[str, ...]:
     count, share = len(newest.circles_), largest_share(newest)
     if count < gate.min_circles:
         reasons.append(f"there are {count} circles, fewer than min_circles {gate.min_circles}")
-    if share > gate.max_share:
+    if not share <= gate.max_share:
         reasons.append(
             f"the largest circle holds {share:.0%} of the customers, more than max_share "
             f"{gate.max_share:.0%}"
         )
-    if newest.modularity_ < gate.min_modularity:
+    if not newest.modularity_ >= gate.min_modularity:
         reasons.append(
             f"modularity {newest.modularity_:.3f} is below min_modularity "
             f"{gate.min_modularity:g}: customers share items across circles nearly as within"
@@ -101,13 +101,18 @@ def trust_reasons(gate: CirclesGate, figures: Figures) -> tuple[str, ...]:
         ("weekly_agreement", "consecutive weeks", gate.min_weekly_agreement),
         ("seed_agreement", "seeds", gate.min_seed_agreement),
     ):
-        if (found := figures.metrics[name]).value < least:
+        if not (found := figures.metrics[name]).value >= least:
             reasons.append(
                 f"between {between} the adjusted Rand index falls to {found}, below "
                 f"min_{name} {least:g}: the circles do not last"
             )
     alike = figures.metrics["likeness"]
-    if figures.chance > gate.max_chance or alike.low <= 0:
+    if np.isnan(alike.value):
+        reasons.append(
+            "whether the members of a circle are alike cannot be measured: every tag of judged_by "
+            "is missing or the same for all of them; name other tags"
+        )
+    elif not (figures.chance <= gate.max_chance and alike.low > 0):
         reasons.append(
             "on tags that did not make the circles their members are not surely more alike than "
             f"others: likeness {alike}, reached by circles drawn by lot with probability "

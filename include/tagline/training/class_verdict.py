@@ -74,22 +74,25 @@ def assess_classes(
         return ClassOutcome(Verdict((*lacking, *looking_ahead)))
     label = codes(classes, holdout.label)
     rule = rule_codes(definition.rule, classes, holdout.rows)
-    majority = _majority(classes, training)
+    base = _shares(classes, training)
     before = None if champion is None else probabilities(champion, classes, holdout.rows)
     kinds = candidates_of(definition.candidates)
-    choice = choose(kinds, features, labelled.trained, labelled.horizon)
+    choice = choose(kinds, features, labelled.trained, labelled.horizon, labelled.before)
     tried = []
     for kind in kinds:
         fitted = fit(kind, features, training, described)
+        if labelled.population is not None:
+            fitted.pipeline.learn_bins(labelled.population)
         answer = probabilities(fitted.pipeline, classes, holdout.rows)
-        metrics = evaluate_classes(classes, label, answer, majority, rule, before)
+        metrics = evaluate_classes(classes, label, answer, base, rule, before)
         tried.append(ClassTried(fitted, answer, metrics))
     chosen = next(one for one in tried if one.fitted.kind == choice.chosen)
     slices = class_slices(definition, holdout, label, chosen.probabilities)
-    drift = holdout_drift(chosen.fitted.pipeline, holdout)
+    # rows that were chosen to be asked about differ from those drawn at random, as they are to
+    drift = {} if labelled.chosen else holdout_drift(chosen.fitted.pipeline, holdout)
     reasons = (
         *looking_ahead,
-        *leaks(gate.max_single_feature_auc, features, training, holdout),
+        *leaks(gate.max_single_feature_auc, features, training, holdout, definition.known_in_part),
         *judge_classes(gate, chosen.metrics),
         *much_worse(slices, gate.max_slice_gap, "accuracy"),
         *moved(drift, gate.max_feature_psi),
@@ -108,6 +111,11 @@ def too_rare(
         for name in classes
         if counted[name] < gate.min_rows_of_class
     ]
+    if len(holdout.label) < gate.min_holdout_rows:
+        reasons.append(
+            f"the holdout has {len(holdout.label)} rows, fewer than min_holdout_rows "
+            f"{gate.min_holdout_rows}"
+        )
     if len(set(holdout.label.tolist())) < 2:
         reasons.append(
             f"the {len(holdout.label)} rows of the holdout hold fewer than two classes; "
@@ -119,25 +127,57 @@ def too_rare(
 def judge_classes(gate: ClassGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
     """Reasons why the measured model may not serve."""
     reasons = []
-    score, calibration = metrics["macro_f1"], metrics["calibration_error"]
-    if score.value < gate.min_macro_f1:
+    score, calibration, signal = (
+        metrics[name] for name in ("macro_f1", "calibration_error", "gain_over_base_rates")
+    )
+    if not signal.low > 0:
+        reasons.append(
+            f"there is no signal: the gain in log loss over the shares of the classes, {signal}, "
+            "is not surely above 0; from these features it cannot be predicted"
+        )
+    if not score.value >= gate.min_macro_f1:
         reasons.append(f"macro F1 {score} is below min_macro_f1 {gate.min_macro_f1:g}")
     for other, name in (("rule", "the plain rule"), ("majority", "the most frequent class")):
         gain, limit = metrics[f"gain_over_{other}"], getattr(gate, f"min_gain_over_{other}")
-        if gain.low <= limit:
+        if not gain.low > limit:
             reasons.append(
                 f"the gain in macro F1 over {name}, {gain}, is not surely above "
                 f"min_gain_over_{other} {limit:g}"
             )
-    if calibration.value > gate.max_calibration_error:
+    if not calibration.value <= gate.max_calibration_error:
         reasons.append(
             f"calibration error {calibration} is above max_calibration_error "
             f"{gate.max_calibration_error:g}"
         )
-    champion = metrics.get("gain_over_champion")
-    if champion is not None and champion.high < 0:
-        reasons.append(f"it is surely worse than the present champion: {champion} in macro F1")
-    return tuple(reasons)
+    return (*reasons, *against_champion(gate, metrics))
+
+
+def against_champion(gate: ClassGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
+    """Reasons why the present champion, measured on the same holdout, stays.
+
+    As of a yes-or-no question: one that the gate would accept today is replaced only by a model
+    that is surely better in log loss and not surely worse in macro F1.
+    """
+    if "gain_over_champion" not in metrics:
+        return ()
+    score, loss = metrics["gain_over_champion"], metrics["log_loss_gain_over_champion"]
+    if score.high < 0:
+        return (f"it is surely worse than the present champion: {score} in macro F1",)
+    if loss.high < 0:
+        return (f"it is surely worse than the present champion: {loss} in log loss",)
+    champion_passes = (
+        metrics["champion_gain_over_base_rates"].low > 0
+        and metrics["champion_macro_f1"].value >= gate.min_macro_f1
+        and metrics["champion_gain_over_rule"].low > gate.min_gain_over_rule
+        and metrics["champion_gain_over_majority"].low > gate.min_gain_over_majority
+        and metrics["champion_calibration_error"].value <= gate.max_calibration_error
+    )
+    if champion_passes and not loss.low > 0:
+        return (
+            f"the present champion stays: the gain over it in log loss, {loss}, "
+            "is not surely above 0, and the champion keeps the gate's limits on this holdout",
+        )
+    return ()
 
 
 def class_slices(
@@ -179,7 +219,7 @@ def probabilities(model: Any, classes: Sequence[str], rows: pd.DataFrame) -> Arr
     return found
 
 
-def _majority(classes: Sequence[str], training: Panel) -> int:
-    """The most frequent class in training; of equally frequent ones the first."""
+def _shares(classes: Sequence[str], training: Panel) -> Array:
+    """The share of each class in the training rows."""
     counted = Counter(training.label.tolist())
-    return max(range(len(classes)), key=lambda code: (counted[classes[code]], -code))
+    return np.array([counted[name] for name in classes], dtype=float) / len(training.label)

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from tagline.audit.stability import population_stability_index
+from tagline.definitions.models.head import DriftLimits
+from tagline.errors import ModelRefused
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -71,6 +73,22 @@ def drift_of(bins: Mapping[str, Bins], counts: Mapping[str, Counts]) -> dict[str
         slug: population_stability_index(its["counts"], counts[slug].tolist())
         for slug, its in bins.items()
     }
+
+
+def watched(fitted: object, limits: DriftLimits | None) -> Mapping[str, Bins]:
+    """Where the rows lay that a fitted model learned from; nothing for a kind without limits.
+
+    ModelRefused where there are limits and the model cannot say.
+    """
+    if limits is None:
+        return {}
+    bins: Mapping[str, Bins] | None = getattr(fitted, "training_bins_", None)
+    if bins is None:
+        raise ModelRefused(
+            "the champion does not say where its training rows lay, so its drift cannot be "
+            "measured; train it again"
+        )
+    return bins
 
 
 class Watch:

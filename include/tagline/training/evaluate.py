@@ -54,8 +54,8 @@ def evaluate(
     metrics: dict[str, Metric] = {
         "roc_auc": roc_auc(label, model),
         "pr_auc": pr_auc(label, model),
-        "brier": _mean((model - label) ** 2),
-        "log_loss": _mean(_losses(label, model)),
+        "brier": mean((model - label) ** 2),
+        "log_loss": mean(_losses(label, model)),
         "calibration_error": calibration_error(label, model),
         "rule_roc_auc": roc_auc(label, rule),
         "rule_pr_auc": pr_auc(label, rule),
@@ -63,7 +63,7 @@ def evaluate(
     differences = {"gain_over_rule": ("roc_auc", "rule_roc_auc")}
     if champion is not None:
         metrics["champion_roc_auc"] = roc_auc(label, champion)
-        metrics["champion_log_loss"] = _mean(_losses(label, champion))
+        metrics["champion_log_loss"] = mean(_losses(label, champion))
         metrics["champion_calibration_error"] = calibration_error(label, champion)
         differences["champion_gain_over_rule"] = ("champion_roc_auc", "rule_roc_auc")
         differences["gain_over_champion"] = ("roc_auc", "champion_roc_auc")
@@ -77,6 +77,15 @@ def _losses(label: Array, probability: Array) -> Array:
     return np.asarray(-np.log(np.clip(given, _TINY, 1)))
 
 
+def resamples_of(rows: int) -> int:
+    """How many resamples are drawn: 1000, and of more than 200,000 rows fewer, down to 200.
+
+    >>> resamples_of(4000), resamples_of(400_000), resamples_of(5_000_000)
+    (1000, 500, 200)
+    """
+    return max(FEWEST, min(RESAMPLES, DRAWN // max(rows, 1)))
+
+
 def bootstrap(
     metrics: Mapping[str, Metric],
     differences: Mapping[str, tuple[str, str]],
@@ -86,10 +95,10 @@ def bootstrap(
 ) -> dict[str, Interval]:
     """Each metric and each difference of two, with its percentile interval.
 
-    From 1000 resamples, of more than 200,000 rows from fewer, down to 200.
+    From `resamples_of(rows)` resamples where nothing else is said.
     """
     if resamples is None:
-        resamples = max(FEWEST, min(RESAMPLES, DRAWN // max(rows, 1)))
+        resamples = resamples_of(rows)
     once = np.ones((1, rows))
     point = {name: float(metric(once)[0]) for name, metric in metrics.items()}
     drawn: dict[str, list[Array]] = {name: [] for name in metrics}
@@ -117,6 +126,8 @@ def bootstrap_of_counts(
 
 
 def _interval(value: float, sample: Array, confidence: float) -> Interval:
+    if np.isnan(sample).all():  # of nothing that was drawn it could be told
+        return Interval(value, float("nan"), float("nan"))
     outside = 50 * (1 - confidence)
     low, high = np.nanpercentile(sample, [outside, 100 - outside])
     return Interval(value, float(low), float(high))
@@ -201,7 +212,9 @@ def ratio(part: Array, whole: Array) -> Metric:
     return measure
 
 
-def _mean(values: Array) -> Metric:
+def mean(values: Array) -> Metric:
+    """The mean of one value of the rows."""
+
     def measure(weights: Array) -> Array:
         return np.asarray((weights @ values) / weights.sum(axis=1))
 

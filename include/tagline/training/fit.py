@@ -14,7 +14,17 @@ from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused, did_you_mean
 from tagline.training.contributions import Described
 from tagline.training.estimators.tag_classifier import CANDIDATES, LOGISTIC, TagClassifier
-from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, hashed, part_of, stack
+from tagline.training.panels import (
+    CATEGORIES,
+    NUMBERS,
+    Array,
+    Before,
+    Panel,
+    hashed,
+    hours_before,
+    part_of,
+    stack,
+)
 
 STRENGTH = 0.1  # inverse of the ridge penalty: panels repeat customers, so rows overstate the data
 _TINY = 1e-15
@@ -95,6 +105,7 @@ def choose(
     features: Mapping[str, DataType],
     trained: Sequence[Panel],
     horizon: timedelta,
+    before: Before = hours_before,
 ) -> Choice:
     """The candidate with the least log loss on the newest training panel, newest first.
 
@@ -106,7 +117,7 @@ def choose(
     if len(candidates) == 1:
         return Choice(candidates[0], {}, "nothing: there is one candidate")
     newest = trained[0]
-    older = [panel for panel in trained[1:] if panel.as_of + horizon <= newest.as_of]
+    older = [panel for panel in trained[1:] if panel.as_of <= before(newest.as_of, horizon)]
     classes = set(np.unique(stack(trained).label).tolist())
     if older and set(np.unique(stack(older).label).tolist()) == classes:
         learned, asked = stack(older), newest

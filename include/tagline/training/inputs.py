@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tagline.compute import feature_table, label_table
 from tagline.definitions.types import DataType
 from tagline.engines import Engine, Relation
-from tagline.errors import ModelRefused
+from tagline.errors import ModelRefused, UnknownName
 from tagline.expressions import parse_condition
 from tagline.meaning import digest
 from tagline.scratch import scratch_folder
@@ -28,6 +28,16 @@ if TYPE_CHECKING:
     from tagline.training.kinds import Scoring
 
 BATCH = 50_000  # rows of the population that are scored at once
+WHAT_IS_PREDICTED = "what is predicted"  # no tag or query has spaces in its name
+_MEANING = {"task", "label", "label_set", "horizon", "classes", "history", "attribute"}
+
+
+def model_definition(catalog: Catalog, model: str) -> AnyModel:
+    """The definition of a model of this business; UnknownName with the closest one."""
+    try:
+        return catalog.models[model]
+    except KeyError:
+        raise UnknownName("model", model, catalog.models) from None
 
 
 def tags_read(catalog: Catalog, definition: AnyModel) -> dict[str, DataType]:
@@ -80,6 +90,12 @@ def load_rows(
     kept = [slug for slug in frame.columns if slug != key]
     labels = label_table(deployment, query, instant, subject).to_pandas()
     labels[key] = labels[key].astype(object)
+    if labels[key].duplicated().any():
+        often = labels[key].value_counts(dropna=False)
+        raise ModelRefused(
+            f"sql/labels/{query.name}.sql returns {key} {often.index[0]!r} {often.iloc[0]} times "
+            f"as of {instant.isoformat()}; return one row per {key}"
+        )
     outcomes = {column: f"outcome {column}" for column in query.columns}  # no tag has a space
     labels = labels.rename(columns=outcomes)
     frame = frame.merge(labels, on=key, validate="one_to_one")
@@ -148,12 +164,39 @@ def population_rows(asked: Scoring, more: Iterable[str] = ()) -> Iterator[pd.Dat
 
 
 def read_versions(catalog: Catalog, definition: AnyModel) -> dict[str, str]:
-    """The version of all that a model reads to score: its tags, and its input queries."""
+    """The version of all that a model's answers depend on: what it reads, and what they mean.
+
+    That is each tag and input query that it reads to score and, under WHAT_IS_PREDICTED, what
+    it is asked: the label with its query and horizon, the classes, the attribute, and which tag
+    plays which part of a history. A model that was fitted with others answers another question,
+    and has perhaps seen what is now to judge it.
+    """
     versions = {slug: catalog.tags[slug].version for slug in tags_read(catalog, definition)}
     for name in definition.input_columns:
         query = catalog.input_sql(name)
         versions[query.name] = digest(query.tree.sql(dialect="duckdb", comments=False))
+    versions[WHAT_IS_PREDICTED] = _what_is_predicted(catalog, definition)
     return versions
+
+
+def other_versions(trained: Mapping[str, str], read: Mapping[str, str]) -> tuple[str, ...]:
+    """The names, in order, whose version is now another than the one that a model was fitted with.
+
+    Both are of `read_versions`. A model that has any cannot serve: it would answer what is no
+    longer asked.
+    """
+    return tuple(sorted(name for name in {*read, *trained} if trained.get(name) != read.get(name)))
+
+
+def _what_is_predicted(catalog: Catalog, definition: AnyModel) -> str:
+    meaning: dict[str, Any] = definition.model_dump(mode="json", include=_MEANING)
+    label = definition.label_query
+    if label is not None:
+        meaning["sql"] = catalog.label_sql(label.name).tree.sql(dialect="duckdb", comments=False)
+    attribute = catalog.tags.get(meaning.get("attribute", ""))
+    if attribute is not None:
+        meaning["attribute"] = attribute.version
+    return digest(meaning)
 
 
 def population(

@@ -35,8 +35,13 @@ def measure(
     }
     differences = {"gain_over_popular": ("hit_share", "popular_hit_share")}
     if champion is not None:
-        best = pairs.best(champion.remembered(pairs).score, model.top)
+        before = champion.remembered(pairs)
+        best = pairs.best(before.score, model.top)
         metrics["champion_hit_share"] = _share(holdout, holdout.hits(best) / model.top)
+        metrics["champion_calibration_error"] = _calibration(
+            holdout, best, champion.chance(before, best)
+        )
+        differences["champion_gain_over_popular"] = ("champion_hit_share", "popular_hit_share")
         differences["gain_over_champion"] = ("hit_share", "champion_hit_share")
     rising = model.rising(pairs, memories)
     if len(rising):
@@ -50,25 +55,45 @@ def judge(gate: InterestsGate, top: int, metrics: Mapping[str, Interval]) -> tup
     hits, gain, error = (
         metrics[name] for name in ("hit_share", "gain_over_popular", "calibration_error")
     )
-    if hits.value < gate.min_hit_share:
+    if not hits.value >= gate.min_hit_share:
         reasons.append(
             f"of the {top} interests of a customer who returned, a share of {hits} was bought "
             f"again, below min_hit_share {gate.min_hit_share:g}"
         )
-    if gain.low <= gate.min_gain_over_popular:
+    if not gain.low > gate.min_gain_over_popular:
         reasons.append(
             f"the gain over the {top} most popular items, {gain}, is not surely above "
             f"min_gain_over_popular {gate.min_gain_over_popular:g}: that tells as much"
         )
-    if error.value > gate.max_calibration_error:
+    if not error.value <= gate.max_calibration_error:
         reasons.append(
             f"the chances of the interests are off by {error} on average, above "
             f"max_calibration_error {gate.max_calibration_error:g}"
         )
-    champion = metrics.get("gain_over_champion")
-    if champion is not None and champion.high < 0:
-        reasons.append(f"it is surely worse than the present champion: {champion} in hit share")
-    return tuple(reasons)
+    return (*reasons, *against_champion(gate, metrics))
+
+
+def against_champion(gate: InterestsGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
+    """Reasons why the present champion, measured on the same holdout, stays.
+
+    One that the gate would accept today is replaced only by interests that are surely better.
+    """
+    gain = metrics.get("gain_over_champion")
+    if gain is None:
+        return ()
+    if gain.high < 0:
+        return (f"it is surely worse than the present champion: {gain} in hit share",)
+    champion_passes = (
+        metrics["champion_hit_share"].value >= gate.min_hit_share
+        and metrics["champion_gain_over_popular"].low > gate.min_gain_over_popular
+        and metrics["champion_calibration_error"].value <= gate.max_calibration_error
+    )
+    if champion_passes and not gain.low > 0:
+        return (
+            f"the present champion stays: the gain over it in hit share, {gain}, is not surely "
+            "above 0, and the champion keeps the gate's limits on this holdout",
+        )
+    return ()
 
 
 def _share(holdout: Again, share: Array) -> Metric:

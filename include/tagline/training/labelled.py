@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,14 +14,16 @@ import pandas as pd
 from tagline.definitions.models import MulticlassModel
 from tagline.errors import ModelRefused, did_you_mean
 from tagline.labels.decided import Decided
-from tagline.labels.judged import agreement_of, decisions, too_little_agreement
+from tagline.labels.judged import agreement_of, decisions, too_late, too_little_agreement
 from tagline.labels.selection import held_out
 from tagline.training.inputs import load_rows, load_tags
 from tagline.training.panels import (
     MOST_JUDGED,
     MOST_TRAINED,
     Array,
+    Before,
     Panel,
+    hours_before,
     part_of,
     schedule,
     thinned,
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
     from tagline.deployment import Deployment
     from tagline.training.kinds import Training
 
-MOST_INSTANTS = 60  # that the labels of people speak of
+log = logging.getLogger(__name__)
+
+MOST_INSTANTS = 60  # that the labels of people speak of; of more, the newest
+MOST_CHECKED = 3  # of those, at which features are made again to see whether they look ahead
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,12 @@ class Labelled:
     trained: tuple[Panel, ...]
     holdout: Panel
     horizon: timedelta
-    at_one_instant: bool = True  # all rows of the holdout are as of its instant
+    checked: tuple[Panel, ...] = ()  # of the holdout, each at one instant: for looking ahead
+    chosen: bool = False  # those to learn from were chosen for what they teach, unlike the holdout
+    population: pd.DataFrame | None = None  # whom drift is measured from, if not those learnt from
     reasons: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    before: Before = hours_before
 
 
 def labelled(asked: Training) -> Labelled:
@@ -61,17 +70,15 @@ def labelled(asked: Training) -> Labelled:
 def _by_query(asked: Training, definition: MulticlassModel) -> Labelled:
     assert definition.panels is not None
     assert definition.horizon is not None
-    plan = schedule(definition.panels, definition.horizon, asked.as_of)
-    if not plan.trained:
-        raise ModelRefused(
-            f"model {asked.model!r} has no panel whose horizon ends by the holdout's "
-            f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
-        )
+    before = asked.deployment.catalog.before
+    plan = schedule(definition.panels, definition.horizon, asked.as_of, before)
     holdout = thinned(_panel(asked.deployment, definition, plan.holdout), MOST_JUDGED)
     share = MOST_TRAINED // len(plan.trained)
     trained = [thinned(_panel(asked.deployment, definition, each), share) for each in plan.trained]
     about = {"label": definition.label, "horizon_days": definition.horizon.days}
-    return Labelled(tuple(trained), holdout, definition.horizon, about=about)
+    return Labelled(
+        tuple(trained), holdout, definition.horizon, (holdout,), about=about, before=before
+    )
 
 
 def _panel(deployment: Deployment, definition: MulticlassModel, instant: Any) -> Panel:
@@ -104,33 +111,68 @@ def _by_people(asked: Training, definition: MulticlassModel, label_set: str) -> 
             deployment,
             definition,
             [one for one in told if held_out(label_set, one.customer_id) is judging],
+            asked.as_of,
         )
         for judging in (False, True)
     )
-    about = {
+    if not len(training.label) or not len(holdout.label):
+        reasons = (
+            *reasons,
+            f"too few customers have a label of label set {label_set!r}: ask by "
+            f"`tagline labels queue {label_set}`{too_late(deployment, label_set, asked.as_of)}",
+        )
+    about: dict[str, Any] = {
         "label_set": label_set,
         "kappa": round(found.kappa.value, 4) if found.kappa else "",
         "kappa_low": round(found.kappa.low, 4) if found.kappa else "",
         "annotators": len(found.annotators),
         "judged_twice": found.customers,
     }
-    once = len({one.about_at for one in told}) == 1
-    return Labelled((training,), holdout, timedelta(0), once, reasons, about)
+    instants = {one.about_at for one in told}
+    judging = [one for one in told if held_out(label_set, one.customer_id)]
+    judged_at = _newest(judging)
+    learnt_at = _newest([one for one in told if not held_out(label_set, one.customer_id)])
+    left_out = len(instants.difference(judged_at, learnt_at))
+    if left_out:
+        log.warning(
+            "the labels of the earliest %d instants of %s are not read", left_out, label_set
+        )
+    checked = [  # the earliest, after which the most has come that must not be seen
+        people_rows(
+            deployment,
+            definition,
+            [one for one in judging if one.about_at == instant],
+            asked.as_of,
+        )
+        for instant in judged_at[-MOST_CHECKED:]
+    ]
+    about |= {
+        "instants": len(instants) - left_out,
+        "instants_left_out": left_out,
+        "looked_ahead_from": ", ".join(each.as_of.isoformat() for each in checked),
+    }
+    population = load_tags(deployment, definition, (), max(instants, default=asked.as_of))
+    return Labelled(
+        (training,),
+        holdout,
+        timedelta(0),
+        tuple(checked),
+        chosen=True,
+        population=population,
+        reasons=reasons,
+        about=about,
+    )
 
 
 def people_rows(
-    deployment: Deployment, definition: MulticlassModel, told: Sequence[Decided]
+    deployment: Deployment, definition: MulticlassModel, told: Sequence[Decided], as_of: datetime
 ) -> Panel:
     """The customers of the population whom people labelled, each as of the instant spoken of.
 
-    ModelRefused where there is none. The panel's instant is the newest one.
+    The panel's instant is the newest one. Where there is none before as_of it has no rows, and
+    as_of for its instant: the gate refuses it as too few.
     """
-    instants = sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS]
-    if not instants:
-        raise ModelRefused(
-            f"too few customers have a label of label set {definition.label_set!r}: ask by "
-            f"`tagline labels queue {definition.label_set}`"
-        )
+    instants = _newest(told) or [as_of]
     tags = tuple(definition.compared.values())
     frames, classes = [], []
     for instant in instants:
@@ -142,6 +184,11 @@ def people_rows(
     rows = pd.concat(frames, ignore_index=True)
     customers = rows.pop("customer_id").to_numpy(dtype=object)
     return Panel(instants[0], customers, rows, _texts(classes))
+
+
+def _newest(told: Sequence[Decided]) -> list[datetime]:
+    """The instants that labels speak of, newest first, and not more than are read."""
+    return sorted({one.about_at for one in told}, reverse=True)[:MOST_INSTANTS]
 
 
 def _texts(classes: list[str]) -> Array:

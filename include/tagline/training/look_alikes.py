@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tagline.definitions.tag import ModelTag
 from tagline.definitions.types import DataType
 from tagline.errors import UnknownName, WrongUsage
 from tagline.expressions import names_in
@@ -20,6 +21,7 @@ from tagline.training.estimators.neighbours import Codes, Distances, Neighbours,
 from tagline.training.panels import CATEGORIES, NUMBERS, typed_frame
 
 if TYPE_CHECKING:
+    from tagline.catalog import Catalog
     from tagline.deployment import Deployment
 
 NEAREST = 10  # seeds that a customer is compared with
@@ -38,9 +40,10 @@ def similar(
     """The `count` customers outside an audience who are most like it, the most similar first.
 
     They are compared by the tags named, else by all numbers and flags of the release that the
-    expression does not read itself. Returns expression, as_of, release, seeds (how many), by,
-    customers (each with customer_id and similarity) and traits: the tags that set the audience
-    most apart, with the means of the seeds, of those found and of everyone.
+    expression does not read itself, but for numbers that only name something. Returns expression,
+    as_of, release, seeds (how many), by, customers (each with customer_id and similarity) and
+    traits: the tags that set the audience most apart, with the means of the seeds, of those found
+    and of everyone.
     """
     chosen = choose(deployment, expression, as_of)
     columns = tag_columns(chosen.release)
@@ -110,10 +113,23 @@ def _compared(
     saved = expressions(deployment.registry) if AUDIENCE in expression else {}
     read = names_in(expression, saved)
     kinds = NUMBERS | {DataType.BOOLEAN}
-    found = tuple(slug for slug, type_ in columns.items() if type_ in kinds and slug not in read)
+    found = tuple(
+        slug
+        for slug, type_ in columns.items()
+        if type_ in kinds and slug not in read and not _is_nominal(deployment.catalog, slug)
+    )
     if not found:
         raise WrongUsage("the release has no numbers or booleans to compare customers by")
     return found
+
+
+def _is_nominal(catalog: Catalog, slug: str) -> bool:
+    """Whether a tag is a number of a model that only names something, such as a circle."""
+    tag = catalog.tags.get(slug)
+    if tag is None or not isinstance(tag.definition, ModelTag):
+        return False
+    model = catalog.models.get(tag.definition.model)
+    return model is not None and tag.definition.output in model.nominal
 
 
 def _traits(

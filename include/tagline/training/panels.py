@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,8 +15,12 @@ import pyarrow as pa
 
 from tagline.definitions.models import Panels
 from tagline.definitions.types import DataType
+from tagline.errors import ModelRefused
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
+
+# an instant and a window -> the instant that much earlier
+Before = Callable[[datetime, timedelta], datetime]
 
 MOST_TRAINED = 400_000  # rows of all training panels; with more, a sample of the customers is kept
 MOST_JUDGED = 200_000  # rows of the holdout, whose intervals are then narrow enough
@@ -61,15 +65,30 @@ class Panel:
         return hashed.hexdigest()[:16]
 
 
-def schedule(panels: Panels, horizon: timedelta, as_of: datetime) -> Schedule:
+def hours_before(at: datetime, window: timedelta) -> datetime:
+    """The instant a window earlier where no clock is ever changed."""
+    return at - window
+
+
+def schedule(
+    panels: Panels, horizon: timedelta, as_of: datetime, before: Before = hours_before
+) -> Schedule:
     """The holdout's instant, one horizon before as_of, and those of the panels trained on.
 
     A panel is trained on only when its label horizon ends by the holdout's instant, so that
-    nothing that the holdout is asked to predict was ever seen.
+    nothing that the holdout is asked to predict was ever seen. Days are those of `before`: of the
+    business's wall clock, as the horizons of labels are. ModelRefused where no panel remains.
     """
-    holdout = as_of - horizon
-    earlier = (holdout - panels.every * step for step in range(1, panels.count))
-    return Schedule(holdout, tuple(at for at in earlier if at + horizon <= holdout))
+    holdout = before(as_of, horizon)
+    newest = before(holdout, horizon)
+    earlier = (before(holdout, panels.every * step) for step in range(1, panels.count))
+    trained = tuple(at for at in earlier if at <= newest)
+    if not trained:
+        raise ModelRefused(
+            f"no panel has a horizon that ends by the holdout's {holdout.isoformat()}; "
+            "raise panels.count or panels.every"
+        )
+    return Schedule(holdout, trained)
 
 
 def typed_frame(table: pa.Table, types: Mapping[str, DataType]) -> pd.DataFrame:

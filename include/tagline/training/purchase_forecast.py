@@ -13,6 +13,8 @@ from tagline.training.evaluate import (
     Metric,
     bootstrap,
     calibration_error,
+    mean,
+    ratio,
     roc_auc,
 )
 from tagline.training.panels import Array
@@ -99,14 +101,14 @@ def judge(
     """
     reasons = []
     gain, nothing = metrics["gain_over_past_rate"], metrics["gain_over_nothing"]
-    if gain.low <= gate.min_gain:
+    if not gain.low > gate.min_gain:
         reasons.append(
             f"the gain over the rule that the past rate goes on, {gain} in mean absolute error, is "
             f"not surely above min_gain {gate.min_gain:g}"
         )
-    if nothing.value <= 0:  # not surely: where most buy nothing, no mean is far better than 0
+    if not nothing.value > 0:  # not surely: where most buy nothing, no mean is far better than 0
         reasons.append(f"the mean absolute error {metrics['mae']} is no better than with all at 0")
-    if metrics["correlation"].value < gate.min_correlation:
+    if not metrics["correlation"].value >= gate.min_correlation:
         reasons.append(
             f"the correlation of expected and actual purchases, {metrics['correlation']}, is "
             f"below min_correlation {gate.min_correlation:g}"
@@ -117,7 +119,7 @@ def judge(
         return tuple(reasons)
     if refusal:
         return (*reasons, f"{refusal}; leave mean_value out to forecast purchases alone")
-    if abs(goes_with) > gate.max_value_correlation:
+    if not abs(goes_with) <= gate.max_value_correlation:
         reasons.append(
             f"how much customers spend goes with how often they buy: a correlation of "
             f"{goes_with:.3f}, beyond max_value_correlation {gate.max_value_correlation:g}, so "
@@ -142,7 +144,7 @@ def against_champion(gate: PurchaseGate, metrics: Mapping[str, Interval]) -> lis
         and metrics["champion_correlation"].value >= gate.min_correlation
         and abs(metrics["champion_total"].value - 1) <= gate.max_total_error
     )
-    if champion_passes and gain.low <= 0:
+    if champion_passes and not gain.low > 0:
         return [
             f"the present champion stays: the gain over it in mean absolute error, {gain}, "
             "is not surely above 0, and the champion keeps the gate's limits on this holdout"
@@ -162,19 +164,7 @@ def missed(what: str, total: Interval, limit: float, name: str) -> list[str]:
 
 def error(actual: Array, expected: Array) -> Metric:
     """Mean absolute error."""
-    return _mean(np.abs(actual - expected))
-
-
-def ratio(part: Array, whole: Array) -> Metric:
-    """Sum over sum; NaN where a resample has none of the whole."""
-
-    def measured(weights: Array) -> Array:
-        below = weights @ whole
-        result: Array = np.full(len(below), np.nan)
-        np.divide(weights @ part, below, out=result, where=below > 0)
-        return result
-
-    return measured
+    return mean(np.abs(actual - expected))
 
 
 def correlation(left: Array, right: Array) -> Metric:
@@ -189,12 +179,5 @@ def correlation(left: Array, right: Array) -> Metric:
         together = means[2] - means[0] * means[1]
         np.divide(together, np.sqrt(np.maximum(spread, 0)), out=result, where=spread > 0)
         return result
-
-    return measured
-
-
-def _mean(values: Array) -> Metric:
-    def measured(weights: Array) -> Array:
-        return np.asarray((weights @ values) / weights.sum(axis=1))
 
     return measured

@@ -67,9 +67,9 @@ class ScoreReport:
 def score(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ScoreReport:
     """Finish the candidate of stage `compute` with the outputs of the business's models.
 
-    Each model is its newest champion whose labels ended by as_of. Where there is none, or it was
-    trained on tags that have since changed their meaning, its tags are unavailable, with the
-    reason, and the rest of the candidate is finished all the same.
+    Each model is its newest champion whose labels ended by as_of. Where there is none, or what it
+    reads or predicts has since changed its meaning, its tags are unavailable, with the reason, and
+    the rest of the candidate is finished all the same.
     """
     started = time.perf_counter()
     catalog = deployment.catalog
@@ -149,7 +149,7 @@ def without(catalog: Catalog, model: str, reason: str) -> dict[str, str]:
 
 def serving_version(deployment: Deployment, model: str, as_of: datetime) -> ModelVersion:
     """The champion that may serve as_of; ModelRefused with a plain reason where there is none."""
-    from tagline.training.inputs import read_versions
+    from tagline.training.inputs import other_versions, read_versions
 
     catalog = deployment.catalog
     read = read_versions(catalog, catalog.models[model])
@@ -159,11 +159,7 @@ def serving_version(deployment: Deployment, model: str, as_of: datetime) -> Mode
             f"no accepted version of model {model!r} whose labels ended by {as_of:%Y-%m-%d}"
             f"{_refusal(deployment, model, as_of) or '; train it as of that day or before'}"
         )
-    changed = sorted(
-        name
-        for name in {*read, *champion.features}
-        if champion.features.get(name) != read.get(name)
-    )
+    changed = other_versions(champion.features, read)
     if changed:
         raise ModelRefused(
             f"model {model!r} was trained on other versions of {', '.join(changed)}; train it again"
@@ -194,7 +190,7 @@ def score_model(
     target: str,
 ) -> Scored:
     """Write the key of its subject and the model's outputs for its population."""
-    from tagline.training.drift import Watch
+    from tagline.training.drift import Watch, watched
     from tagline.training.kinds import Scoring, kind_of
     from tagline.training.tracking import load_pipeline
 
@@ -206,7 +202,7 @@ def score_model(
     schema = pa.schema([(SUBJECTS[definition.subject].key, pa.string()), *outputs])
     scratch = str(deployment.settings.home_path / "scratch")
     count = 0
-    watch = Watch(getattr(fitted, "training_bins_", {}))
+    watch = Watch(watched(fitted, definition.drift_limits))
     with (
         scratch_folder(deployment.settings, f"score-{model}") as folder,
         appearing_whole(target, scratch) as unfinished,

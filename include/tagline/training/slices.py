@@ -83,12 +83,12 @@ def much_worse(slices: Sequence[Slice], max_gap: float, name: str = "ROC AUC") -
 
 
 def looked_at(slices: Sequence[Slice], drift: Mapping[str, float]) -> dict[str, float]:
-    """How many slices were judged, the worst of their gaps, and the greatest PSI of a feature."""
+    """How many slices were judged, the worst of their gaps, the greatest PSI of a feature."""
     gaps = [one.gap.value for one in slices]
     return {
         "slices": len(gaps),
         **({"worst_slice_gap": round(min(gaps), 6)} if gaps else {}),
-        "max_feature_psi": round(max(drift.values()), 6),
+        **({"max_feature_psi": round(max(drift.values()), 6)} if drift else {}),
     }
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from tagline.database import database_url
 from tagline.errors import ModelRefused, TaglineError
+from tagline.scratch import scratch_folder
 from tagline.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 ESTIMATORS = "tagline.training.estimators."
+DATA_TYPE = "numpy.dtype"
 TREES = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"  # arrays of nodes
 REQUIREMENTS = ("scikit-learn", "numpy", "scipy", "pandas", "skops", "mlflow")
 # of MLflow itself, for every process that imports it or runs its server
@@ -40,11 +45,26 @@ ENVIRONMENT = {
 }
 
 
-_TRANSIENT = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
+_FILE = "model.skops"  # as MLflow names it in the artifact
+_TRANSIENT = {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}
+# what reading raises of a file that is damaged, or of classes that were renamed since
+_BROKEN = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    ImportError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    EOFError,
+)
 
 
 class TrackingUnavailable(TaglineError):
     """The MLflow server does not answer; the task may be retried."""
+
+    is_transient = True
 
 
 @dataclass(frozen=True)
@@ -184,19 +204,57 @@ def promote(settings: Settings, model: str, number: str) -> None:
 
 @_quiet()
 def load_pipeline(settings: Settings, model_uri: str) -> Any:
-    """The fitted pipeline of a registered version; ModelRefused when it cannot be read."""
-    open_client(settings)
-    import mlflow
-    import mlflow.sklearn
+    """The fitted pipeline of a registered version.
 
-    try:
-        return mlflow.sklearn.load_model(model_uri)
-    except (mlflow.MlflowException, OSError) as error:
-        if getattr(error, "error_code", None) in _TRANSIENT:
-            raise TrackingUnavailable(f"MLflow does not answer: {error}; try again") from error
-        raise ModelRefused(
-            f"model {model_uri} cannot be loaded from MLflow ({error}); train it again"
-        ) from error
+    What the artifact says of itself is not believed: only types that training saves are read.
+    Raises ModelRefused where it is gone, cannot be read or holds any other, and
+    TrackingUnavailable where MLflow does not answer.
+    """
+    open_client(settings)
+    from mlflow import MlflowException
+    from mlflow.artifacts import download_artifacts
+
+    with scratch_folder(settings, "model") as folder:
+        try:
+            path = download_artifacts(artifact_uri=f"{model_uri}/{_FILE}", dst_path=str(folder))
+        except (MlflowException, OSError) as error:
+            if _may_pass(error):
+                raise TrackingUnavailable(f"MLflow does not answer: {error}; try again") from error
+            raise _unreadable(model_uri, error) from error
+        try:
+            return _read(path)
+        except _BROKEN as error:
+            raise _unreadable(model_uri, error) from error
+
+
+def _read(path: str) -> Any:
+    """A model from its file; TypeError where that holds types which training does not save."""
+    import skops.io
+
+    found = skops.io.get_untrusted_types(file=path)
+    foreign = _foreign(found)
+    if foreign:
+        raise TypeError(f"it holds {', '.join(foreign)}, which no training saves")
+    return skops.io.load(path, trusted=found)
+
+
+def _unreadable(model_uri: str, error: Exception) -> ModelRefused:
+    said = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else error
+    return ModelRefused(f"model {model_uri} cannot be loaded from MLflow ({said}); train it again")
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether an error of MLflow may be another one later, or none.
+
+    INTERNAL_ERROR alone says nothing: it is the code of every error that was given no other.
+    """
+    from requests import RequestException
+
+    if getattr(error, "error_code", None) in _TRANSIENT:
+        return True
+    while error is not None and not isinstance(error, RequestException):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _experiment(settings: Settings, client: MlflowClient, model: str) -> str:
@@ -228,27 +286,44 @@ def _log_model(model: Any, example: pd.DataFrame) -> ModelInfo:
         signature=infer_signature(example, getattr(model, answer)(example)),
         pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
         pyfunc_predict_fn=answer,
-        serialization_format="skops",  # loading it runs no code of the file
+        serialization_format="skops",  # see load_pipeline
         skops_trusted_types=_trusted(model),
     )
     return info
 
 
 def _trusted(model: Any) -> list[str]:
-    """The types of a model that skops does not know: numpy's, and estimators of our own.
+    """The types of a model that skops does not know: data types, and estimators of our own.
 
     Raises TaglineError where it holds any other, which could run code when it is loaded.
     """
     import skops.io
 
     found = skops.io.get_untrusted_types(data=skops.io.dumps(model))
-    foreign = [name for name in found if not name.startswith(("numpy.", ESTIMATORS, TREES))]
+    foreign = _foreign(found)
     if foreign:
         raise TaglineError(
             f"the fitted model holds {', '.join(foreign)}, which is not saved: keep the state of "
             f"an estimator in {ESTIMATORS} as numbers, texts and numpy arrays"
         )
-    return ["numpy.dtype", *found]
+    return sorted({DATA_TYPE, *found})
+
+
+def _foreign(types: Iterable[str]) -> list[str]:
+    """Those of the types that a model must not hold."""
+    return [name for name in types if name not in (DATA_TYPE, TREES) and not _is_own(name)]
+
+
+def _is_own(name: str) -> bool:
+    """Whether it names a class that an estimators' module defines, and not one it only imports.
+
+    ImportError or AttributeError where such a module or class is not there any more.
+    """
+    module, _, own = name.rpartition(".")
+    if not module.startswith(ESTIMATORS):
+        return False
+    named = getattr(import_module(module), own)
+    return isinstance(named, type) and named.__module__ == module
 
 
 def _register(

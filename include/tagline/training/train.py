@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from tagline.errors import ModelRefused, UnknownName
+from tagline.errors import ModelRefused
 from tagline.extract import require_data
 from tagline.registry.schema import ModelVersion
-from tagline.training.inputs import read_versions
+from tagline.training.inputs import model_definition, other_versions, read_versions
 from tagline.training.kinds import Judged, Training, kind_of
 from tagline.training.promotion import promote_judged
 from tagline.training.tracking import Record, Tracked, load_pipeline, track
@@ -50,7 +50,7 @@ class TrainReport:
 def train(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> TrainReport:
     """Train and judge `model`, and let it serve if its gate accepts it; see `judge`."""
     report = judge(deployment, model, as_of, at)
-    promote_judged(deployment, model, as_of, at)
+    promote_judged(deployment, model, as_of, at, version=report.version)
     return report
 
 
@@ -65,13 +65,14 @@ def judge(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> 
     definition = model_definition(deployment.catalog, model)
     versions = read_versions(deployment.catalog, definition)
     require_data(deployment, f"train {model}", as_of)
-    with deployment.registry.lock(f"train:{model}"):
+    with deployment.registry.alone(f"train:{model}"):
         champion = _champion(deployment, model, as_of, versions)
         asked = Training(deployment, model, definition, as_of, champion)
         judged = kind_of(definition).train(asked)
         summary = _summary(judged)
-        tracked = track(deployment.settings, _record(asked, judged, versions), judged)
-        version = _register(asked, at, judged, summary, versions, tracked)
+        with deployment.registry.lock(f"train:{model}"):  # a backup has both records or neither
+            tracked = track(deployment.settings, _record(asked, judged, versions), judged)
+            version = _register(asked, at, judged, summary, versions, tracked)
     log.info(
         "model %s as of %s is %s%s",
         model,
@@ -93,18 +94,10 @@ def judge(deployment: Deployment, model: str, as_of: datetime, at: datetime) -> 
     )
 
 
-def model_definition(catalog: Catalog, model: str) -> AnyModel:
-    """The definition of a model of this business; UnknownName with the closest one."""
-    try:
-        return catalog.models[model]
-    except KeyError:
-        raise UnknownName("model", model, catalog.models) from None
-
-
 def _champion(
     deployment: Deployment, model: str, as_of: datetime, versions: Mapping[str, str]
 ) -> Any | None:
-    """The fitted champion of an earlier training that serves as_of, if it reads the same inputs.
+    """The fitted champion of an earlier training that serves as_of, if it could serve today's file.
 
     A training that is run again supersedes what it made before, as a release does; so it is
     compared with the same champion as then.
@@ -113,7 +106,11 @@ def _champion(
     horizon before its as_of, which is not after this one's.
     """
     champion = deployment.registry.champion(model, as_of, trained_before=as_of)
-    if champion is None or champion.model_uri is None or champion.features != dict(versions):
+    if champion is None or champion.model_uri is None:
+        return None
+    changed = other_versions(champion.features, versions)
+    if changed:
+        log.info("not compared with the champion: it has other versions of %s", ", ".join(changed))
         return None
     try:
         return load_pipeline(deployment.settings, champion.model_uri)

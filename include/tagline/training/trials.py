@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tagline.training.forward import Rows, forward
 from tagline.training.panels import Array
 from tagline.training.targeting import told_apart
 
+_SURELY = 0.01  # probability of shares that differ so much where they are the same
 _NAMED = 3  # how many of the features that differ are named
 
 
@@ -61,6 +63,30 @@ def joined(trials: Sequence[Trial]) -> Trial:
         pd.concat([one.rows for one in trials], ignore_index=True),
         np.concatenate([one.treated for one in trials]),
         np.concatenate([one.outcome for one in trials]),
+    )
+
+
+def unequal_shares(trials: Mapping[datetime, Trial]) -> tuple[str, ...]:
+    """A reason where trials treated shares of their customers that surely differ.
+
+    A trial with a larger share counts for more among the treated than among the others, so that
+    what made its customers respond anyway would count as an effect. Surely: one in a hundred sets
+    of trials with the same share is refused.
+    """
+    from scipy.stats import chi2_contingency
+
+    table = np.array([[one.treated.sum(), (1 - one.treated).sum()] for one in trials.values()])
+    if len(table) < 2 or not table.sum(axis=0).all():
+        return ()
+    if chi2_contingency(table, correction=False).pvalue >= _SURELY:
+        return ()
+    told = ", ".join(
+        f"{one.treated.mean():.1%} in that of {instant:%Y-%m-%d}" for instant, one in trials.items()
+    )
+    return (
+        f"the trials treated different shares of their customers, {told}: how ready those of one "
+        "trial are to respond would count as an effect of the treatment; treat the same share in "
+        "each trial, or make a model of each",
     )
 
 

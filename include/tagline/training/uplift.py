@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from tagline.definitions.models.campaign_uplift import UpliftGate
@@ -12,8 +14,8 @@ from tagline.definitions.types import DataType
 from tagline.training.contributions import Described
 from tagline.training.estimators.uplift import UpliftModel
 from tagline.training.evaluate import Interval
-from tagline.training.forward import DIVISIONS, Judged, Rows, forward, mean_of
-from tagline.training.panels import NUMBERS, Array
+from tagline.training.forward import DIVISIONS, PARTS, Judged, Rows, forward, mean_of, parts
+from tagline.training.panels import NUMBERS, Array, Panel
 from tagline.training.targeting import (
     Curve,
     curve,
@@ -23,7 +25,15 @@ from tagline.training.targeting import (
     qini_interval,
     uplift_by_decile,
 )
-from tagline.training.trials import Trial, differences, not_comparable, treatment_auc
+from tagline.training.trials import (
+    Trial,
+    differences,
+    joined,
+    not_comparable,
+    treatment_auc,
+    unequal_shares,
+)
+from tagline.training.verdict import leaks
 
 
 @dataclass(frozen=True)
@@ -55,22 +65,30 @@ class Uplift:
 
 
 def assess_uplift(
-    gate: UpliftGate, approaches: Sequence[str], features: Mapping[str, DataType], trial: Trial
+    gate: UpliftGate,
+    approaches: Sequence[str],
+    features: Mapping[str, DataType],
+    trials: Mapping[datetime, Trial],
+    looking_ahead: Sequence[str] = (),
 ) -> Uplift:
     """Judge each approach by models that had not seen the customers (see `forward`).
 
-    The intervals are widened for the number of approaches (Bonferroni), since the best of several
-    looks better than it is. Where the arms are too small or not comparable, nothing is judged.
+    `trials` are by their instant, `looking_ahead` are reasons that name features made of what came
+    after it. The intervals are widened for the number of approaches (Bonferroni), since the best
+    of several looks better than it is. Where the arms are too small or not comparable, nothing is
+    judged.
     """
-    lacking = enough(gate, trial)
+    trial = joined(list(trials.values()))
+    lacking = (*enough(gate, trial), *unequal_shares(trials))
     if lacking:
-        return Uplift(lacking)
+        return Uplift((*looking_ahead, *lacking))
+    known = (*looking_ahead, *_leaks(gate, features, next(iter(trials)), trial))
     propensity = treatment_auc(trial, kinds_of(features))
     unlike = not_comparable(
         propensity, differences(trial, kinds_of(features)), gate.max_treatment_auc
     )
     if unlike:
-        return Uplift(unlike, propensity)
+        return Uplift((*known, *unlike), propensity)
     judged = {approach: _judged(approach, trial, features) for approach in approaches}
     confidence = 1 - 0.05 / len(approaches)
     effect = mean_uplift(trial.treated, trial.outcome, confidence)
@@ -82,7 +100,7 @@ def assess_uplift(
             Judgement(
                 approach,
                 {**metrics, **propensity},
-                judge_uplift(gate, metrics, len(approaches)),
+                (*known, *judge_uplift(gate, metrics, len(approaches))),
                 mean_curve([curve(*_scored(trial, one)) for one in divisions]),
                 _mean_deciles(trial, divisions),
             )
@@ -120,7 +138,32 @@ def enough(gate: UpliftGate, trial: Trial) -> tuple[str, ...]:
                     f"the {name} arm holds {count} {said} among {len(outcome)} customers, "
                     f"fewer than min_responses {gate.min_responses}"
                 )
+    if not reasons and not all(_can_be_learnt(trial, number) for number in range(DIVISIONS)):
+        reasons.append(
+            f"of {len(trial.treated)} customers too few responded to be divided into the "
+            f"{PARTS} parts that are judged apart; wait for more, or make the trial larger"
+        )
     return tuple(reasons)
+
+
+def _can_be_learnt(trial: Trial, division: int) -> bool:
+    """Whether the part that all models of a division learn from has each outcome of each arm."""
+    part = parts(trial.customers, division)
+    first = trial.part(np.flatnonzero(part == 0))
+    cells = len(np.unique(first.treated * 2 + first.outcome))
+    return cells == 4 and len(np.unique(part)) == PARTS
+
+
+def _leaks(
+    gate: UpliftGate, features: Mapping[str, DataType], instant: datetime, trial: Trial
+) -> tuple[str, ...]:
+    """Reasons that name each feature which by itself gives the response away."""
+    part = parts(trial.customers)
+    learnt, asked = (
+        Panel(instant, one.customers, one.rows.reset_index(drop=True), one.outcome)
+        for one in (trial.part(np.flatnonzero(side)) for side in (part < 3, part >= 3))
+    )
+    return leaks(gate.max_single_feature_auc, features, learnt, asked)
 
 
 def judge_uplift(

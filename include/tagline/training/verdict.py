@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,10 +17,10 @@ from tagline.training.drift import counted_in, drift_of
 from tagline.training.estimators.tag_classifier import TagClassifier
 from tagline.training.evaluate import Interval, Metric, evaluate, roc_auc
 from tagline.training.fit import Choice, Fitted, candidates_of, choose, fit
-from tagline.training.panels import NUMBERS, Array, Panel, stack
+from tagline.training.panels import NUMBERS, Array, Before, Panel, hours_before, stack
 from tagline.training.slices import Mask, Slice, measure_slices, much_worse, slices_of
 
-FEWEST = 10  # of either label in a slice, below which its ROC AUC says nothing
+FEWEST = 10  # of either label, below which a ROC AUC says nothing
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def assess(
     champion: Array | None = None,
     looking_ahead: Sequence[str] = (),
     described: Mapping[str, Described] | None = None,
+    before: Before = hours_before,
 ) -> Outcome:
     """Choose a candidate by the training panels, newest first; fit and judge it on the holdout.
 
@@ -89,7 +90,7 @@ def assess(
         return Outcome(Verdict((*lacking, *looking_ahead)))
     rule = rule_score(definition.rule, holdout.rows)
     kinds = candidates_of(definition.candidates)
-    choice = choose(kinds, features, trained, definition.horizon)
+    choice = choose(kinds, features, trained, definition.horizon, before)
     tried = []
     for kind in kinds:
         fitted = fit(kind, features, training, described)
@@ -155,34 +156,52 @@ def enough(gate: ModelGate, training: Panel, holdout: Panel) -> tuple[str, ...]:
 
 
 def leaks(
-    limit: float, features: Mapping[str, DataType], training: Panel, holdout: Panel
+    limit: float,
+    features: Mapping[str, DataType],
+    training: Panel,
+    holdout: Panel,
+    known_in_part: Collection[str] = (),
 ) -> tuple[str, ...]:
-    """Reasons that name each feature which by itself gives the label away.
+    """Reasons that name each feature which by itself gives the label, or one class of it, away.
 
     A small tree of the one feature is fitted on the training rows and tried on the holdout, so
-    a label hidden in a value, a range, a category or a missing value is found.
+    a label hidden in a value, a range, a category or a missing value is found. A feature that is
+    `known_in_part` may tell a class, but not all of them.
     """
     reasons = []
     for slug, type_ in features.items():
-        auc = single_feature_auc(slug, type_, training, holdout)
-        if auc > limit:
+        areas = single_feature_auc(slug, type_, training, holdout)
+        mean = float(np.mean([*areas.values()])) if areas else float("nan")
+        clearest = max(areas, key=lambda name: areas[name], default="")
+        if mean > limit:
             reasons.append(
-                f"feature {slug!r} alone reaches ROC AUC {auc:.3f}, above max_single_feature_auc "
+                f"feature {slug!r} alone reaches ROC AUC {mean:.3f}, above max_single_feature_auc "
                 f"{limit:g}: it gives the label away"
+            )
+        elif slug not in known_in_part and areas and areas[clearest] > limit:
+            reasons.append(
+                f"feature {slug!r} alone tells class {clearest!r} with ROC AUC "
+                f"{areas[clearest]:.3f}, above max_single_feature_auc {limit:g}: it gives the "
+                "label away; where it may, name it under known_in_part"
             )
     return tuple(reasons)
 
 
-def single_feature_auc(slug: str, type_: DataType, training: Panel, holdout: Panel) -> float:
-    """How well one feature orders the holdout, in whatever form it holds the label.
+def single_feature_auc(
+    slug: str, type_: DataType, training: Panel, holdout: Panel
+) -> dict[str, float]:
+    """How well one feature tells each class from the others, in whatever form it holds the label.
 
-    Of more than two classes, the mean over the classes of telling one from the others.
+    Of two classes that of the second, 1. Of more, only those of which the holdout has enough rows
+    that chance does not tell them apart.
     """
     classes = np.unique(training.label)
-    told = classes[1:] if len(classes) == 2 else classes
-    areas = [_told_apart(slug, type_, training, holdout, each) for each in told]
-    present = [area for area in areas if not np.isnan(area)]
-    return float(np.mean(present)) if present else float("nan")
+    if len(classes) == 2:
+        told = classes[1:].tolist()
+    else:
+        told = [one for one in classes if (holdout.label == one).sum() >= FEWEST]
+    areas = {str(one): _told_apart(slug, type_, training, holdout, one) for one in told}
+    return {name: area for name, area in areas.items() if not np.isnan(area)}
 
 
 def _told_apart(slug: str, type_: DataType, training: Panel, holdout: Panel, one: float) -> float:
@@ -204,19 +223,19 @@ def judge(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
     auc, gain, calibration = (
         metrics[name] for name in ("roc_auc", "gain_over_rule", "calibration_error")
     )
-    if auc.low <= 0.5:
+    if not auc.low > 0.5:
         reasons.append(
             f"there is no signal: ROC AUC {auc} is not surely above 0.5, which is what chance "
             "gives; from these features it cannot be predicted"
         )
-    if auc.value < gate.min_roc_auc:
+    if not auc.value >= gate.min_roc_auc:
         reasons.append(f"ROC AUC {auc} is below min_roc_auc {gate.min_roc_auc:g}")
-    if gain.low <= gate.min_gain_over_rule:
+    if not gain.low > gate.min_gain_over_rule:
         reasons.append(
             f"the gain over the plain rule, {gain}, is not surely above min_gain_over_rule "
             f"{gate.min_gain_over_rule:g}"
         )
-    if calibration.value > gate.max_calibration_error:
+    if not calibration.value <= gate.max_calibration_error:
         reasons.append(
             f"calibration error {calibration} is above max_calibration_error "
             f"{gate.max_calibration_error:g}"
@@ -244,7 +263,7 @@ def against_champion(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[
         and metrics["champion_gain_over_rule"].low > gate.min_gain_over_rule
         and metrics["champion_calibration_error"].value <= gate.max_calibration_error
     )
-    if champion_passes and loss.low <= 0:
+    if champion_passes and not loss.low > 0:
         return (
             f"the present champion stays: the gain over it in log loss, {loss}, "
             "is not surely above 0, and the champion keeps the gate's limits on this holdout",

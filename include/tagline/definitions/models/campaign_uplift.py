@@ -17,6 +17,7 @@ class UpliftGate(Definition):
 
     min_qini_area: float = Field(0.0, ge=0)  # the interval's lower end must lie above
     max_treatment_auc: float = Field(0.52, gt=0.5, le=1)  # above: the arms are not comparable
+    max_single_feature_auc: float = Field(0.99, gt=0.5, le=1)  # above: gives the response away
     min_responses: int = Field(30, ge=10)  # of each arm, and as many without a response
 
 

@@ -56,6 +56,11 @@ class CirclesModel(ModelHead):
         }
 
     @property
+    def nominal(self) -> frozenset[str]:
+        """The number of a circle."""
+        return frozenset({"id"})
+
+    @property
     def compared(self) -> Mapping[tuple[str | int, ...], str]:
         """The tags that name the circles and those that judge them."""
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,9 +59,14 @@ class ModelHead(Definition):
     features: tuple[Slug, ...] = ()
 
     @property
+    @abstractmethod
     def outputs(self) -> Mapping[str, DataType]:
         """What the model says of each one that it scores: column and type."""
-        raise NotImplementedError
+
+    @property
+    def nominal(self) -> frozenset[str]:
+        """Outputs that are numbers but name something, so that none is more than another."""
+        return frozenset()
 
     @property
     def feature_places(self) -> tuple[tuple[str | int, ...], ...]:

@@ -30,6 +30,7 @@ class ClassGate(Definition):
     max_slice_gap: float = Field(0.2, gt=0, le=1)  # accuracy of a slice below that of all
     min_slice_rows: int = Field(100, ge=20)
     min_rows_of_class: int = Field(20, ge=5)  # in the training rows
+    min_holdout_rows: int = Field(100, ge=20)
 
 
 class MulticlassModel(ModelHead):
@@ -42,6 +43,7 @@ class MulticlassModel(ModelHead):
     panels: Panels | None = None
     label_set: Slug | None = None  # labels/<label_set>.yaml, in place of label
     features: tuple[Slug, ...] = Field(min_length=1)
+    known_in_part: tuple[Slug, ...] = ()  # features that may give one of the classes away
     rule: ClassRule
     candidates: tuple[Literal["logistic_regression", "boosted_trees"], ...] = Field(min_length=1)
     slices: tuple[Slug, ...] = ()  # text or boolean tags; the model is to be good for each value
@@ -60,6 +62,9 @@ class MulticlassModel(ModelHead):
         unknown = sorted({*self.rule.means.values()} - {*self.classes})
         if unknown:
             raise ValueError(f"rule.means names {unknown[0]!r}, which is none of the classes")
+        strange = [slug for slug in self.known_in_part if slug not in self.features]
+        if strange:
+            raise ValueError(f"known_in_part names {strange[0]!r}, which is none of the features")
         return self
 
     @property

@@ -18,6 +18,7 @@ class SimilarCustomersGate(Definition):
     min_answered: float = Field(0.1, gt=0, le=1)
     max_overconfidence: float = Field(0.1, gt=0, le=1)
     min_known: int = Field(200, ge=20)
+    max_single_feature_auc: float = Field(0.99, gt=0.5, le=1)  # above: gives the attribute away
 
 
 class SimilarCustomersModel(ModelHead):
@@ -27,6 +28,7 @@ class SimilarCustomersModel(ModelHead):
     attribute: Slug  # a text or boolean tag
     features: tuple[Slug, ...] = Field(min_length=1)
     input: Slug | None = None  # sql/inputs/<input>.sql: customer_id, item, weight, days_ago
+    least_item_share: float = Field(0.3, gt=0, le=1)  # of the customers: rarer items do not count
     min_confidence: float = Field(0.0, ge=0, lt=1)
     max_customers: int = Field(10_000, ge=100, le=1_000_000)
     gate: SimilarCustomersGate

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tagline.errors import ModelRefused
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -37,7 +39,12 @@ class Bought:
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Bought:
-        """The pairs of rows with the columns ROWS."""
+        """The pairs of rows with the columns ROWS; ModelRefused where one of them is missing."""
+        if rows[list(ROWS)].isna().to_numpy().any():
+            raise ModelRefused(
+                "a row of purchases has no customer_id, item, weight or days_ago; leave such rows "
+                "out of the input query"
+            )
         who, customers = pd.factorize(rows["customer_id"], sort=True)
         what, items = pd.factorize(rows["item"], sort=True)
         width = max(1, len(items))

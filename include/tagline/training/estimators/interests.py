@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from tagline.errors import ModelRefused
 from tagline.training.estimators.bought import (
     SMALL,
     Array,
@@ -71,7 +72,14 @@ class DecayedInterests(BaseEstimator):  # type: ignore[misc]
         )
 
     def fit_panels(self, panels: Sequence[Again]) -> DecayedInterests:
-        """Learn from panels that are gathered already, the newest last."""
+        """Learn from panels that are gathered already, the newest last.
+
+        One in whose horizon nobody returned tells nothing and is left out; ModelRefused where
+        that is so of all.
+        """
+        panels = [panel for panel in panels if panel.returned.any()]
+        if not panels:
+            raise ModelRefused("nobody bought anything again in the horizons of the panels")
         self._choose(panels)
         newest = panels[-1].pairs
         self.items_ = newest.items
@@ -173,7 +181,7 @@ class DecayedInterests(BaseEstimator):  # type: ignore[misc]
         )
 
     def _choose(self, panels: Sequence[Again]) -> None:
-        """Search each parameter in turn; of equally good values the first is kept."""
+        """Search each parameter in turn, for the most customers; of equal values the first."""
         grids = (self.long_half_lives, self.recent_half_lives, self.recent_parts, self.smoothings)
         memory = [
             {life: panel.pairs.memory(life) for life in {*grids[0], *grids[1]}} for panel in panels
@@ -183,8 +191,12 @@ class DecayedInterests(BaseEstimator):  # type: ignore[misc]
             for place, grid in enumerate(grids):
                 tried = [[*chosen[:place], value, *chosen[place + 1 :]] for value in grid]
                 shares = [
-                    np.mean(
-                        [_tried(*pair, self.top, *one) for pair in zip(panels, memory, strict=True)]
+                    np.average(
+                        [
+                            _tried(*pair, self.top, *one)
+                            for pair in zip(panels, memory, strict=True)
+                        ],
+                        weights=[panel.returned.sum() for panel in panels],
                     )
                     for one in tried
                 ]

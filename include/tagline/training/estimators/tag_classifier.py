@@ -81,9 +81,7 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         if set(self.shapes_.values()) == {CONSTANT}:
             raise ValueError("every feature is constant")
-        self.training_bins_: dict[str, Bins] = {
-            slug: bins_of(rows[slug], is_number=is_number) for slug, is_number in numbers.items()
-        }
+        self.learn_bins(rows)
         self.usual_ = {
             slug: usual_value(rows[slug], is_number=numbers[slug]) for slug in self.features
         }
@@ -104,6 +102,16 @@ class TagClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             ranked = sorted(self.explained_, key=lambda slug: -self.importance_[slug])
             self.explained_ = ranked[:EXPLAINED]
         return self
+
+    def learn_bins(self, rows: pd.DataFrame) -> None:
+        """Take these rows as those that the model's drift is measured from.
+
+        They are the training rows but where those were chosen, so that no others are like them.
+        """
+        self.training_bins_: dict[str, Bins] = {
+            slug: bins_of(rows[slug], is_number=kind == "number")
+            for slug, kind in self.features.items()
+        }
 
     def predict_proba(self, rows: pd.DataFrame) -> Array:
         """A column per class of `classes_`, which sum to 1 in each row."""

@@ -50,8 +50,9 @@ class UpliftModel(BaseEstimator):  # type: ignore[misc]
     `described` is how each feature is spoken of (see `contributions.Described`), so that a
     restored model gives the reasons that it gave before.
 
-    Fitted: `shapes_`, how each feature is read; `bins_`, where the trial's rows lay (see `drift`);
-    `usual_`, each feature's median or most frequent value; `share_treated_`, of the customers.
+    Fitted: `shapes_`, how each feature is read; `training_bins_`, where the trial's rows lay (see
+    `drift`); `usual_`, each feature's median or most frequent value; `share_treated_`, of the
+    customers.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class UpliftModel(BaseEstimator):  # type: ignore[misc]
         if set(self.shapes_.values()) <= {CONSTANT}:
             raise ModelRefused("every feature is constant in the trial; nothing to choose by")
         numbers = {slug: kind == "number" for slug, kind in self.features.items()}
-        self.bins_: dict[str, Bins] = {
+        self.training_bins_: dict[str, Bins] = {
             slug: bins_of(rows[slug], is_number=is_number) for slug, is_number in numbers.items()
         }
         self.usual_ = {

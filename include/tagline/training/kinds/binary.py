@@ -12,7 +12,7 @@ from tagline.definitions.models import BinaryModel
 from tagline.errors import ModelRefused
 from tagline.training.contributions import described, reasons
 from tagline.training.estimators.tag_classifier import LOGISTIC, TagClassifier
-from tagline.training.evaluate import RESAMPLES, SEED
+from tagline.training.evaluate import SEED, resamples_of
 from tagline.training.fit import probability
 from tagline.training.inputs import load_panel, population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
@@ -37,12 +37,7 @@ def train(asked: Training) -> Judged:
     catalog = deployment.catalog
     types = tags_read(catalog, definition)
     features = {slug: types[slug] for slug in definition.features}
-    plan = schedule(definition.panels, definition.horizon, asked.as_of)
-    if not plan.trained:
-        raise ModelRefused(
-            f"model {asked.model!r} has no panel whose horizon ends by the holdout's "
-            f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
-        )
+    plan = schedule(definition.panels, definition.horizon, asked.as_of, catalog.before)
     compared = tuple(definition.compared.values())
     holdout = thinned(load_panel(deployment, definition, compared, plan.holdout), MOST_JUDGED)
     share = MOST_TRAINED // len(plan.trained)
@@ -58,6 +53,7 @@ def train(asked: Training) -> Judged:
         champion,
         looking_ahead(deployment, features, holdout),
         {slug: described(catalog.tags[slug].definition) for slug in features},
+        catalog.before,
     )
     candidates = {one.fitted.kind: _candidate(one, outcome, holdout) for one in outcome.tried}
     chosen = outcome.chosen
@@ -85,7 +81,7 @@ def train(asked: Training) -> Judged:
             "panels": len(trained),
             "label": definition.label,
             "horizon_days": definition.horizon.days,
-            "bootstrap_resamples": RESAMPLES,
+            "bootstrap_resamples": resamples_of(len(holdout.label)),
             "seed": SEED,
             **({"chosen_on": outcome.choice.compared_on} if outcome.choice else {}),
         },

@@ -18,6 +18,8 @@ from tagline.training.evaluate import RESAMPLES, SEED
 from tagline.training.forward import DIVISIONS, PARTS
 from tagline.training.inputs import load_rows, population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
+from tagline.training.looking_ahead import looking_ahead
+from tagline.training.panels import Panel
 from tagline.training.trials import Trial, joined
 from tagline.training.uplift import Judgement, assess_uplift, fit_uplift
 from tagline.training.uplift_plots import uplift_figures
@@ -45,7 +47,14 @@ def train(asked: Training) -> Judged:
         )
     trials = {instant: _trial(asked, instant) for instant in ends}
     trial = joined(list(trials.values()))
-    found = assess_uplift(definition.gate, definition.candidates, features, trial)
+    ahead = [
+        reason
+        for instant, one in trials.items()
+        for reason in looking_ahead(
+            deployment, features, Panel(instant, one.customers, one.rows, one.outcome)
+        )
+    ]
+    found = assess_uplift(definition.gate, definition.candidates, features, trials, ahead)
     spoken_of = {slug: described(deployment.catalog.tags[slug].definition) for slug in features}
     candidates = [_candidate(one, trial, features, spoken_of) for one in found.candidates]
     if not candidates and found.metrics:

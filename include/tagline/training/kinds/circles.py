@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -32,6 +33,8 @@ from tagline.training.plots import circle_sizes
 from tagline.training.tracking import load_pipeline
 from tagline.training.verdict import Verdict
 
+log = logging.getLogger(__name__)
+
 WEEK = timedelta(days=7)
 ITEMS = 10  # of a circle that its document names
 
@@ -43,7 +46,8 @@ def train(asked: Training) -> Judged:
     """
     definition = asked.definition
     assert isinstance(definition, CirclesModel)
-    instants = [asked.as_of - WEEK * back for back in reversed(range(definition.weeks))]
+    before = asked.deployment.catalog.before
+    instants = [before(asked.as_of, WEEK * weeks) for weeks in reversed(range(definition.weeks))]
     panels = {
         at.isoformat(): load_input(asked.deployment, definition, definition.input, at)
         for at in instants
@@ -158,7 +162,8 @@ def _earlier(asked: Training) -> tuple[int, Circles | None]:
     """The first id that no version ever gave, and the circles of the newest accepted one.
 
     The champion's circles count even where it reads other inputs than today's file: they are
-    matched by their customers.
+    matched by their customers. Those of a training of the same as_of do not, so that a repeated
+    one begins where the first did; nor do those whose file is gone.
     """
     registry = asked.deployment.registry
     used = [
@@ -168,9 +173,12 @@ def _earlier(asked: Training) -> tuple[int, Circles | None]:
     ]
     champion = asked.champion
     if champion is None:
-        version = registry.champion(asked.model, asked.as_of)
+        version = registry.champion(asked.model, asked.as_of, trained_before=asked.as_of)
         if version is not None and version.model_uri is not None:
-            champion = load_pipeline(asked.deployment.settings, version.model_uri)
+            try:
+                champion = load_pipeline(asked.deployment.settings, version.model_uri)
+            except ModelRefused as error:
+                log.warning("circles begin anew: %s", error)
     return max(used, default=1), champion if isinstance(champion, Circles) else None
 
 

@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 
 from tagline.compute import label_table
 from tagline.definitions.models import InterestsModel
-from tagline.errors import ModelRefused
 from tagline.training.estimators.interests import Again, DecayedInterests
-from tagline.training.evaluate import RESAMPLES, SEED, Interval
+from tagline.training.evaluate import SEED, Interval, resamples_of
 from tagline.training.input_rows import input_parts, load_input
 from tagline.training.interest_measures import judge, measure
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
@@ -32,12 +31,8 @@ def train(asked: Training) -> Judged:
     """Choose on the older panels, and judge on the newest, whose horizon ends at as_of."""
     definition = asked.definition
     assert isinstance(definition, InterestsModel)
-    plan = schedule(definition.panels, definition.horizon, asked.as_of)
-    if not plan.trained:
-        raise ModelRefused(
-            f"model {asked.model!r} has no panel whose horizon ends by the holdout's "
-            f"{plan.holdout.isoformat()}; raise panels.count or panels.every"
-        )
+    before = asked.deployment.catalog.before
+    plan = schedule(definition.panels, definition.horizon, asked.as_of, before)
     digests: dict[str, str] = {}
     panels = []
     for instant in sorted(plan.trained):
@@ -91,7 +86,7 @@ def train(asked: Training) -> Judged:
             "label": definition.label,
             "horizon_days": definition.horizon / DAY,
             "top": definition.top,
-            "bootstrap_resamples": RESAMPLES,
+            "bootstrap_resamples": resamples_of(len(holdout.returned)),
             "seed": SEED,
         },
         example=rows.head(200),

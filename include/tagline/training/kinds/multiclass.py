@@ -14,7 +14,7 @@ from tagline.training.class_verdict import ClassOutcome, ClassTried, assess_clas
 from tagline.training.classes import confusion
 from tagline.training.contributions import described, reasons
 from tagline.training.estimators.tag_classifier import TagClassifier
-from tagline.training.evaluate import RESAMPLES, SEED
+from tagline.training.evaluate import SEED, resamples_of
 from tagline.training.inputs import population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
 from tagline.training.labelled import labelled
@@ -35,7 +35,11 @@ def train(asked: Training) -> Judged:
         features,
         found,
         asked.champion,
-        looking_ahead(asked.deployment, features, found.holdout) if found.at_one_instant else (),
+        [
+            reason
+            for panel in found.checked
+            for reason in looking_ahead(asked.deployment, features, panel)
+        ],
         {slug: described(catalog.tags[slug].definition) for slug in features},
     )
     candidates = {
@@ -62,7 +66,7 @@ def train(asked: Training) -> Judged:
             "classes": ", ".join(definition.classes),
             "holdout": found.holdout.as_of.isoformat(),
             "panels": len(found.trained),
-            "bootstrap_resamples": RESAMPLES,
+            "bootstrap_resamples": resamples_of(len(found.holdout.label)),
             "seed": SEED,
             **found.about,
             **({"chosen_on": outcome.choice.compared_on} if outcome.choice else {}),

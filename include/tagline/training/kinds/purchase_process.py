@@ -19,7 +19,7 @@ from tagline.errors import ModelRefused
 from tagline.subjects import SUBJECTS
 from tagline.training.estimators.customer_value import CustomerValue
 from tagline.training.estimators.purchase_process import NAMES
-from tagline.training.evaluate import RESAMPLES, SEED
+from tagline.training.evaluate import SEED, resamples_of
 from tagline.training.inputs import load_rows, population_rows, tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
 from tagline.training.looking_ahead import looking_ahead
@@ -37,7 +37,7 @@ def train(asked: Training) -> Judged:
     """Learn from all histories one horizon before as_of, and judge by what came until as_of."""
     definition = asked.definition
     assert isinstance(definition, PurchaseProcessModel)
-    instant = asked.as_of - definition.horizon
+    instant = asked.deployment.catalog.before(asked.as_of, definition.horizon)
     panel = _panel(asked, definition, instant)
     repeaters = int((_frequency(panel) > 0).sum())
     fitted, refused = _fitted(definition, panel, repeaters)
@@ -85,7 +85,7 @@ def train(asked: Training) -> Judged:
             "holdout": instant.isoformat(),
             "label": definition.label,
             "horizon_days": definition.horizon / DAY,
-            "bootstrap_resamples": RESAMPLES,
+            "bootstrap_resamples": resamples_of(len(panel.label)),
             "seed": SEED,
         },
         example=panel.rows[list(definition.features)].head(200),

@@ -8,20 +8,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 from tagline.definitions.models import SimilarCustomersModel
+from tagline.definitions.types import DataType
 from tagline.errors import ModelRefused
 from tagline.training.alike_rows import alike_parts, known_rows
 from tagline.training.alike_space import space_of
 from tagline.training.attribute_measures import REPEATS, judge, measure
 from tagline.training.estimators.attribute import NeighbourAttribute
+from tagline.training.estimators.neighbours import Codes, Points
 from tagline.training.evaluate import RESAMPLES, SEED
 from tagline.training.inputs import tags_read
 from tagline.training.kinds import Candidate, Judged, Scoring, Training
-from tagline.training.panels import CATEGORIES, NUMBERS
-from tagline.training.verdict import Verdict
+from tagline.training.panels import CATEGORIES, NUMBERS, Panel, hashed, part_of
+from tagline.training.verdict import Verdict, leaks
 
 CANDIDATE = "nearest_neighbours"
 
@@ -49,12 +51,24 @@ def train(asked: Training) -> Judged:
     if not reasons:
         types = tags_read(asked.deployment.catalog, definition)
         numbers = {slug for slug in definition.features if types[slug] in NUMBERS}
-        space = space_of(features, numbers)
+
+        def space(known: pd.DataFrame) -> ColumnTransformer:
+            return space_of(known, numbers, definition.least_item_share)
+
+        def halves(learnt: Codes, masked: Codes) -> tuple[Points, Points]:
+            fitted = space(features.iloc[learnt])
+            points = fitted.fit_transform(features.iloc[learnt])
+            return points, fitted.transform(features.iloc[masked])
+
         attribute = NeighbourAttribute(least_confidence=definition.min_confidence)
-        metrics = measure(attribute, clone(space).fit_transform(features), values.tolist())
-        model = Pipeline([("space", space), ("attribute", attribute)])
+        metrics = measure(attribute, halves, values.tolist())
+        model = Pipeline([("space", space(features)), ("attribute", attribute)])
         model.fit(features, values.tolist())
-        reasons = judge(definition.gate, attribute, metrics)
+        reasons = (
+            *_leaks(asked, definition, types, rows, values),
+            *_no_common_items(definition, model),
+            *judge(definition.gate, attribute, metrics),
+        )
         candidates = (
             Candidate(
                 name=CANDIDATE,
@@ -102,6 +116,37 @@ def answers(definition: SimilarCustomersModel, model: Pipeline, rows: pd.DataFra
             "reason": pd.Series([one and _said(one) for one in said], dtype=object),
             "reason_zh": pd.Series([one and _said_zh(one) for one in said], dtype=object),
         }
+    )
+
+
+def _leaks(
+    asked: Training,
+    definition: SimilarCustomersModel,
+    types: Mapping[str, DataType],
+    rows: pd.DataFrame,
+    values: pd.Series[Any],
+) -> tuple[str, ...]:
+    """Reasons that name each feature which by itself says the attribute in other words."""
+    customers = rows["customer_id"].to_numpy(dtype=object)
+    told: Any = values.to_numpy(dtype=str)
+    every = Panel(asked.as_of, customers, rows, told)
+    half = hashed(customers) % 2 == 0
+    features = {slug: types[slug] for slug in definition.features}
+    return leaks(
+        definition.gate.max_single_feature_auc,
+        features,
+        part_of(every, half),
+        part_of(every, ~half),
+    )
+
+
+def _no_common_items(definition: SimilarCustomersModel, model: Pipeline) -> tuple[str, ...]:
+    """A reason where items are to be compared and none of them is common."""
+    if definition.input is None or len(model["space"].named_transformers_["items"].items_):
+        return ()
+    return (
+        f"no item of input {definition.input!r} was bought by least_item_share "
+        f"{definition.least_item_share:g} of the customers: lower it, or leave input out",
     )
 
 

@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget the steps; a withdrawn model counts as refused, so that it does not serve."""
-    op.execute("update model_versions set verdict = 'refused' where status = 'withdrawn'")
+    """Forget the steps; what is not promoted counts as refused, so that it does not serve."""
+    op.execute("update model_versions set verdict = 'refused' where status <> 'promoted'")
     op.drop_table("model_events")
     op.drop_column("model_versions", "status")
