@@ -11,14 +11,9 @@ from examples.crane_works import names
 from examples.crane_works.customers import Customers
 from examples.crane_works.faults import spoilt
 from examples.crane_works.parameters import Array, Parameters
-from examples.crane_works.systems import (
-    ACCOUNT_MERGES,
-    ACCOUNTS,
-    CONTACTS,
-    TRUE_FAULTS,
-    TRUE_IDENTITIES,
-)
+from examples.crane_works.systems import ACCOUNT_MERGES, ACCOUNTS, CONTACTS
 from examples.crane_works.tables import Table, chosen, joined, numbered, where
+from examples.crane_works.truth import TRUE_FAULTS, TRUE_IDENTITIES
 
 DUPLICATE = 5_000_000  # added to a customer's number for its second account
 ROLES = ("采购", "设备主管", "财务", "老板", "司机长")

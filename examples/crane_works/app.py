@@ -8,7 +8,7 @@ from examples.crane_works import names
 from examples.crane_works.accounts import Accounts, Rows, spelling
 from examples.crane_works.customers import Customers
 from examples.crane_works.fleet import MODEL_CODES
-from examples.crane_works.parameters import Array, Parameters
+from examples.crane_works.parameters import Array, Parameters, rows_and_columns
 from examples.crane_works.systems import APP_EVENTS, APP_USERS
 from examples.crane_works.tables import chosen, joined, numbered, where
 
@@ -56,9 +56,7 @@ def app_rows(
     )
     for kind, (name, rate) in enumerate(kinds):
         counts = rng.poisson(np.where(present, rate, 0))
-        user, month = (
-            np.repeat(each, counts.ravel()) for each in np.indices(counts.shape).reshape(2, -1)
-        )
+        user, month = rows_and_columns(counts)
         happened = months[month] + rng.random(len(month)) * (months[month + 1] - months[month])
         where_now = works_at[user, month]
         number = (block * len(kinds) + kind) * 10_000_000 + np.arange(len(user))

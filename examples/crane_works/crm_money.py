@@ -11,15 +11,9 @@ from examples.crane_works.crm_sales import opportunity_no
 from examples.crane_works.customers import Customers
 from examples.crane_works.faults import spoilt
 from examples.crane_works.parameters import Array, Parameters
-from examples.crane_works.systems import (
-    CONTRACTS,
-    EXCHANGE_RATES,
-    INSTALMENTS,
-    PAYMENTS,
-    PROMISES,
-    TRUE_FAULTS,
-)
+from examples.crane_works.systems import CONTRACTS, EXCHANGE_RATES, INSTALMENTS, PAYMENTS, PROMISES
 from examples.crane_works.tables import chosen, joined, numbered, where
+from examples.crane_works.truth import TRUE_FAULTS
 
 
 def contract_rows(

@@ -17,14 +17,9 @@ from examples.crane_works.sales import (
     Opportunities,
     amounts,
 )
-from examples.crane_works.systems import (
-    ACTIVITIES,
-    OPPORTUNITIES,
-    STAGE_HISTORY,
-    TRUE_FAULTS,
-    TRUE_OPPORTUNITIES,
-)
+from examples.crane_works.systems import ACTIVITIES, OPPORTUNITIES, STAGE_HISTORY
 from examples.crane_works.tables import chosen, joined, numbered, where
+from examples.crane_works.truth import TRUE_FAULTS, TRUE_OPPORTUNITIES
 
 LOST_REASONS = ("价格", "交期", "竞争对手", "项目取消", "资金不足")
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from examples.crane_works.parameters import Array
-from examples.crane_works.systems import TRUE_FAULTS
 from examples.crane_works.tables import Table
+from examples.crane_works.truth import TRUE_FAULTS
 
 
 def spoilt(

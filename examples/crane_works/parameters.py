@@ -117,3 +117,9 @@ class Parameters:
 def day_number(day: date) -> float:
     """Days since 1970-01-01."""
     return float((day - EPOCH).days)
+
+
+def rows_and_columns(counts: Array) -> tuple[Array, Array]:
+    """Of a table of counts: the row and the column of each one that is counted."""
+    row, column = np.indices(counts.shape).reshape(2, -1)
+    return np.repeat(row, counts.ravel()), np.repeat(column, counts.ravel())

@@ -12,18 +12,10 @@ from examples.crane_works.faults import spoilt
 from examples.crane_works.fleet import MODEL_CODES, MODELS, NEVER, PRICES, Fleet
 from examples.crane_works.parameters import Array, Parameters
 from examples.crane_works.sales import Sales
-from examples.crane_works.systems import (
-    DELIVERIES,
-    MACHINES,
-    OWNERSHIP,
-    RETURNS,
-    TRUE_FAULTS,
-    TRUE_IDENTITIES,
-    TRUE_MACHINES,
-    TRUE_OWNERS,
-)
+from examples.crane_works.systems import DELIVERIES, MACHINES, OWNERSHIP, RETURNS
 from examples.crane_works.systems import MODELS as MODEL_TABLE
 from examples.crane_works.tables import chosen, numbered, where
+from examples.crane_works.truth import TRUE_FAULTS, TRUE_IDENTITIES, TRUE_MACHINES, TRUE_OWNERS
 
 WARRANTY_MONTHS = 24
 RETURN_REASONS = ("质量问题", "项目取消", "型号不符", "资金困难")

@@ -14,10 +14,11 @@ from examples.crane_works.accounts import Accounts, Rows, spelling
 from examples.crane_works.customers import Customers
 from examples.crane_works.faults import spoilt
 from examples.crane_works.fleet import MODEL_CODES, Fleet
-from examples.crane_works.parameters import Array, Parameters
+from examples.crane_works.parameters import Array, Parameters, rows_and_columns
 from examples.crane_works.plant import WARRANTY_MONTHS
-from examples.crane_works.systems import CALLS, COMPLAINTS, PARTS, TRUE_FAULTS, WORK_ORDERS
+from examples.crane_works.systems import CALLS, COMPLAINTS, PARTS, WORK_ORDERS
 from examples.crane_works.tables import chosen, joined, numbered, where
+from examples.crane_works.truth import TRUE_FAULTS
 from examples.crane_works.wear import SYSTEMS, Failures, Maintenance
 
 CALL_SHARE = 0.9  # of the breakdowns; the other orders are opened by a technician on site
@@ -111,9 +112,7 @@ def _inquiries(rng: np.random.Generator, desk: Desk, intent: Array) -> Wanted:
     months = desk.parameters.month_starts
     here = months[:-1] >= desk.customers.since[:, None]
     counts = rng.poisson(np.where(here, 0.25 * intent**1.5, 0))
-    customer, month = (
-        np.repeat(each, counts.ravel()) for each in np.indices(counts.shape).reshape(2, -1)
-    )
+    customer, month = rows_and_columns(counts)
     day = months[month] + rng.random(len(month)) * 28
     count = len(day)
     model = chosen(MODEL_CODES, rng.integers(0, len(MODEL_CODES), count))

@@ -13,8 +13,9 @@ from examples.crane_works.faults import spoilt
 from examples.crane_works.fleet import FUEL, Fleet
 from examples.crane_works.names import PROVINCE_CODES
 from examples.crane_works.parameters import Array, Parameters
-from examples.crane_works.systems import DEVICES, READINGS, TRUE_FAULTS
+from examples.crane_works.systems import DEVICES, READINGS
 from examples.crane_works.tables import Table, chosen, where
+from examples.crane_works.truth import TRUE_FAULTS
 from examples.crane_works.wear import WORKING_SHARE, Failures
 
 LITRES_PER_GALLON = 3.785
@@ -154,8 +155,8 @@ def reading_rows(parameters: Parameters, boxes: Boxes, month: int) -> Faults:
     )
 
     # The faults: by machine and month, then by reading.
-    minutes = rng.random(shape[0])[machine] < dirt.minutes_for_hours
-    stuck = (rng.random(shape[0])[machine] < dirt.stuck_load) & (hours > 0)
+    minutes = rng.random(len(boxes.number))[machine] < dirt.minutes_for_hours
+    stuck = (rng.random(len(boxes.number))[machine] < dirt.stuck_load) & (hours > 0)
     chance = rng.random(count)
     edges = np.cumsum([dirt.impossible_hours, dirt.negative_hours, dirt.wrong_clock])
     kind = np.searchsorted(edges, chance, side="right")

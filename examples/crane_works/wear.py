@@ -8,7 +8,7 @@ import numpy as np
 from examples.crane_works.customers import Customers
 from examples.crane_works.fleet import INTERVALS, Fleet
 from examples.crane_works.names import drawn
-from examples.crane_works.parameters import Array, Parameters
+from examples.crane_works.parameters import Array, Parameters, rows_and_columns
 
 WORKING_SHARE = 0.8  # of the days
 SYSTEMS = ("液压系统", "发动机", "电气系统", "吊臂", "制动系统", "回转机构")
@@ -55,9 +55,7 @@ def draw_failures(parameters: Parameters, block: int, fleet: Fleet, expected: Ar
     """Breakdowns, 15 % of them followed by one of the same system within 30 days."""
     rng = parameters.generator("failures", block)
     counts = rng.poisson(expected)
-    machine, month = (
-        np.repeat(each, counts.ravel()) for each in np.indices(counts.shape).reshape(2, -1)
-    )
+    machine, month = rows_and_columns(counts)
     edges = parameters.month_starts
     day = edges[month] + rng.random(len(month)) * (edges[month + 1] - edges[month])
     system = drawn(rng, SYSTEM_WEIGHTS, len(day))

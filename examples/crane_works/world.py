@@ -20,9 +20,9 @@ from examples.crane_works.parameters import Array, Parameters
 from examples.crane_works.plant import machine_truth_rows, model_rows, plant_rows
 from examples.crane_works.sales import draw_opportunities, draw_sales
 from examples.crane_works.service import Desk, draw_sites, service_rows
-from examples.crane_works.systems import TRUE_CUSTOMERS, TRUE_MONTHS
 from examples.crane_works.tables import Table, state
 from examples.crane_works.telematics import Boxes, device_rows, draw_boxes, reading_rows
+from examples.crane_works.truth import TRUE_CUSTOMERS, TRUE_MONTHS
 from examples.crane_works.wear import draw_failures, draw_maintenance, expected_failures
 
 

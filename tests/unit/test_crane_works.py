@@ -13,7 +13,8 @@ import pyarrow
 import pytest
 from examples.crane_works.__main__ import main
 from examples.crane_works.parameters import Dirt, Parameters, day_number
-from examples.crane_works.systems import SYSTEMS, TRUTH
+from examples.crane_works.systems import SYSTEMS
+from examples.crane_works.truth import TRUTH
 from examples.crane_works.world import simulate
 
 SMALL = Parameters(customers=30, machines=60, years=1)
