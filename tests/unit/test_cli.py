@@ -159,6 +159,7 @@ def test_check_finds_what_is_misspelt_in_the_sql_of_a_source(
     assert re.search(rf"^{path}:5: not valid SQL: .*{said}", result.err, flags=re.MULTILINE)
 
 
+@slow
 def test_an_example_that_fails_is_told_as_the_file_would_write_it(
     tagline: Command, shop_of_the_guide: Path
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_customer_is_judged_by_a_model_of_the_parts_before_its_own() -> None:
     assert judged.scores.min() == 0 and judged.ranks.min() > 0 and judged.ranks.max() < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("approach", APPROACHES)
 def test_each_approach_finds_whom_the_treatment_moves_and_by_how_much(approach: str) -> None:
     model = fit_uplift(approach, FEATURES, trial(9, rows=6000))
@@ -205,6 +206,7 @@ def test_an_arm_with_one_outcome_and_an_unknown_approach_are_refused() -> None:
         model.fit(rows.assign(age=1.0), arm, np.array([0, 1, 0, 1]))
 
 
+@pytest.mark.slow
 def test_a_trial_that_moves_some_is_accepted_with_an_area_above_chance() -> None:
     judged = assessed(trial(12), "transformed_outcome", "two_logistic_models")
     assert judged.accepted and not judged.reasons
