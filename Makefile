@@ -41,7 +41,7 @@ test: $(INSTALLED) ## All tests, on real servers
 	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(INSTALLED) ## The tests that need no server
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 check: $(INSTALLED) ## Lint, format and types
 	$(BIN)/ruff check .

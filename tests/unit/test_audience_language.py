@@ -165,6 +165,7 @@ def test_an_audience_is_true_false_or_unknown_of_each_row(
     assert said == wanted
 
 
+@pytest.mark.slow
 def test_a_rule_and_an_audience_of_the_same_words_hold_for_the_same_rows(
     catalog: Catalog, engine: Engine, release: Release
 ) -> None:

@@ -195,6 +195,7 @@ def expected(
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(orders=versions())
 def test_values_follow_the_versions_that_hold_as_of_the_instant(

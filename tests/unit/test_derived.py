@@ -241,6 +241,7 @@ def test_another_known_at_leads_to_another_file(shop: Shop) -> None:
     assert len(shop.files()) == 2
 
 
+@pytest.mark.slow
 def test_values_are_those_of_the_inlined_query_through_any_changes(shop: Shop) -> None:
     """Each round changes something or nothing, then looks from an instant."""
     random = Random(17)
