@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from tests.conftest import SmallShop
 
 from tagline.catalog import Catalog, load_catalog
-from tagline.definitions.models import BinaryModel
+from tagline.definitions.models import BinaryModel, PurchaseProcessModel
 from tagline.deployment import Deployment
 from tagline.errors import ModelRefused
 from tagline.registry.schema import ModelVersion
@@ -76,7 +76,9 @@ def test_a_model_asked_for_another_horizon_or_other_classes_is_another_model() -
 
 
 def test_a_history_whose_tags_have_changed_places_is_another_history() -> None:
-    history = grocer().models["purchase_process"].history  # type: ignore[union-attr]
+    model = grocer().models["purchase_process"]
+    assert isinstance(model, PurchaseProcessModel)
+    history = model.history
     swapped = history.model_copy(update={"recency": history.age, "age": history.recency})
     found = other_versions(asks("purchase_process"), asks("purchase_process", history=swapped))
     assert found == (WHAT_IS_PREDICTED,)

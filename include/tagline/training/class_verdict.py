@@ -20,7 +20,7 @@ from tagline.training.fit import Choice, Fitted, candidates_of, choose, fit
 from tagline.training.labelled import Labelled
 from tagline.training.panels import Array, Panel, stack
 from tagline.training.slices import Mask, Slice, measure_slices, much_worse, slices_of
-from tagline.training.verdict import Verdict, holdout_drift, leaks, moved
+from tagline.training.verdict import Verdict, champion_stays, holdout_drift, leaks, moved
 
 
 @dataclass(frozen=True)
@@ -160,24 +160,15 @@ def against_champion(gate: ClassGate, metrics: Mapping[str, Interval]) -> tuple[
     """
     if "gain_over_champion" not in metrics:
         return ()
-    score, loss = metrics["gain_over_champion"], metrics["log_loss_gain_over_champion"]
-    if score.high < 0:
-        return (f"it is surely worse than the present champion: {score} in macro F1",)
-    if loss.high < 0:
-        return (f"it is surely worse than the present champion: {loss} in log loss",)
-    champion_passes = (
+    return champion_stays(
+        metrics,
+        "macro F1",
         metrics["champion_gain_over_base_rates"].low > 0
         and metrics["champion_macro_f1"].value >= gate.min_macro_f1
         and metrics["champion_gain_over_rule"].low > gate.min_gain_over_rule
         and metrics["champion_gain_over_majority"].low > gate.min_gain_over_majority
-        and metrics["champion_calibration_error"].value <= gate.max_calibration_error
+        and metrics["champion_calibration_error"].value <= gate.max_calibration_error,
     )
-    if champion_passes and not loss.low > 0:
-        return (
-            f"the present champion stays: the gain over it in log loss, {loss}, "
-            "is not surely above 0, and the champion keeps the gate's limits on this holdout",
-        )
-    return ()
 
 
 def class_slices(

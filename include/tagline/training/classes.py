@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tagline.training.evaluate import Interval, Metric, bootstrap, calibration_error
+from tagline.training.evaluate import Interval, Metric, bootstrap, calibration_error, mean
 from tagline.training.panels import Array
 
 Codes = np.ndarray[Any, np.dtype[np.int64]]  # places in the list of classes; -1 is none of them
@@ -35,13 +35,13 @@ def evaluate_classes(
     majority = np.full(len(label), int(base.argmax()))
     metrics: dict[str, Metric] = {
         "macro_f1": macro_f1(label, answer, len(classes)),
-        "accuracy": _mean(right),
-        "log_loss": _mean(_losses(label, probabilities)),
-        "base_log_loss": _mean(_losses(label, np.tile(base, (len(label), 1)))),
+        "accuracy": mean(right),
+        "log_loss": mean(_losses(label, probabilities)),
+        "base_log_loss": mean(_losses(label, np.tile(base, (len(label), 1)))),
         "calibration_error": calibration_error(right, probabilities.max(axis=1)),
         "majority_macro_f1": macro_f1(label, majority, len(classes)),
         "rule_macro_f1": macro_f1(label, rule, len(classes)),
-        "rule_accuracy": _mean((rule == label).astype(float)),
+        "rule_accuracy": mean((rule == label).astype(float)),
     }
     for code in np.union1d(label, answer):
         metrics[f"f1_{classes[code]}"] = _of_class(label, answer, code)
@@ -53,7 +53,7 @@ def evaluate_classes(
     if champion is not None:
         said = champion.argmax(axis=1)
         metrics["champion_macro_f1"] = macro_f1(label, said, len(classes))
-        metrics["champion_log_loss"] = _mean(_losses(label, champion))
+        metrics["champion_log_loss"] = mean(_losses(label, champion))
         metrics["champion_calibration_error"] = calibration_error(
             (said == label).astype(float), champion.max(axis=1)
         )
@@ -108,12 +108,5 @@ def _of_class(label: Codes, answer: Codes, code: int) -> Metric:
         score: Array = np.full(len(weights), np.nan)
         np.divide(2 * (weights @ both), total, out=score, where=total > 0)
         return score
-
-    return measure
-
-
-def _mean(values: Array) -> Metric:
-    def measure(weights: Array) -> Array:
-        return np.asarray((weights @ values) / weights.sum(axis=1))
 
     return measure

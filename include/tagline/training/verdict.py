@@ -252,17 +252,27 @@ def against_champion(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[
     """
     if "gain_over_champion" not in metrics:
         return ()
-    area, loss = metrics["gain_over_champion"], metrics["log_loss_gain_over_champion"]
-    if area.high < 0:
-        return (f"it is surely worse than the present champion: {area} in ROC AUC",)
-    if loss.high < 0:
-        return (f"it is surely worse than the present champion: {loss} in log loss",)
-    champion_passes = (
+    return champion_stays(
+        metrics,
+        "ROC AUC",
         metrics["champion_roc_auc"].low > 0.5
         and metrics["champion_roc_auc"].value >= gate.min_roc_auc
         and metrics["champion_gain_over_rule"].low > gate.min_gain_over_rule
-        and metrics["champion_calibration_error"].value <= gate.max_calibration_error
+        and metrics["champion_calibration_error"].value <= gate.max_calibration_error,
     )
+
+
+def champion_stays(
+    metrics: Mapping[str, Interval], measure: str, champion_passes: bool
+) -> tuple[str, ...]:
+    """Reasons against a challenger, by the gains over the champion in `measure` and log loss.
+
+    `champion_passes` says whether the champion keeps the gate's limits on the same holdout.
+    """
+    gain, loss = metrics["gain_over_champion"], metrics["log_loss_gain_over_champion"]
+    for each, name in ((gain, measure), (loss, "log loss")):
+        if each.high < 0:
+            return (f"it is surely worse than the present champion: {each} in {name}",)
     if champion_passes and not loss.low > 0:
         return (
             f"the present champion stays: the gain over it in log loss, {loss}, "
