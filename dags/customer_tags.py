@@ -7,6 +7,7 @@ instant:
 |---|---|
 | extract | copies from each source what the lake lacks up to as_of |
 | clean | makes canonical tables of it; rows that break a rule go to quarantine with the reason |
+| resolve | works out which keys of several systems are one customer, where rules say so |
 | check | validates the cleaned rows with Great Expectations |
 | compute | works out all tags into a candidate that nobody else sees, by bucket of customers |
 | score | adds the tags that models predict |
@@ -38,6 +39,7 @@ from tagline_airflow.steps import (
     extract,
     one_after_the_other,
     release,
+    resolve,
     step,
 )
 
@@ -55,6 +57,7 @@ with DAG(
     chain(
         extract(),
         clean(),
+        *resolve(calendar),
         step("check", "tagline.quality:check"),
         compute(),
         step("score", "tagline.training.score:score"),

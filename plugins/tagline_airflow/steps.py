@@ -13,6 +13,7 @@ from tagline_airflow.operators import CoreOperator, ModelOperator, ReleaseOperat
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
+    from tagline_airflow.calendar import BusinessCalendar
 
 AS_OF = Param(
     None,
@@ -60,6 +61,11 @@ def compute() -> CoreOperator | TaskGroup:
         ).expand(bucket=buckets.output)
         computed >> step("join", "tagline.buckets:join_buckets")
     return group
+
+
+def resolve(calendar: BusinessCalendar) -> list[CoreOperator]:
+    """Work out which keys are one customer, where rules of the business say so; else no task."""
+    return [step("resolve", "tagline.identity.resolve:resolve")] if calendar.resolves else []
 
 
 def release() -> ReleaseOperator:
