@@ -196,6 +196,86 @@ def expected(data: Fleet, as_of: datetime) -> dict[str, dict[str, dict[str, Any]
     }
 
 
+def graded(data: Fleet, days: tuple[datetime, ...]) -> dict[tuple[datetime, str], dict[str, Any]]:
+    """Score and grade of each customer on days released in order, by the words of the policy."""
+    found: dict[tuple[datetime, str], dict[str, Any]] = {}
+    for number, day in enumerate(days):
+        for name, tags in expected(data, day)["customer"].items():
+            before = found.get((days[number - 1], name), {}) if number else {}
+            found[day, name] = _graded(tags, before, day)
+    return found
+
+
+def _graded(tags: dict[str, Any], before: dict[str, Any], day: datetime) -> dict[str, Any]:
+    hours, idle, stale = (
+        tags[name] for name in ("best_machine_hours", "idle_machine_count", "stale_amount")
+    )
+    many = 140 if day >= datetime(2026, 3, 20) else 120
+    used = [] if hours is None else [(60, min(100, 100 * hours / many))]
+    used.append((30, 100 if idle < 1 else 60 if idle < 2 else 20 if idle < 4 else 0))
+    used.append((10, 100 if tags["is_key_account"] else 0))
+    score = sum(weight * points for weight, points in used) / sum(weight for weight, _ in used)
+    parts = {
+        "use_score": (60, score),
+        "owned_faults_30d": (25, max(0, 100 - 10 * tags["owned_faults_30d"])),
+        "stale_amount": (15, 0 if stale >= 1000 else 50 if stale >= 1 else 100),
+    }
+    points = sum(weight * each for weight, each in parts.values()) / 100
+
+    def by(points: float) -> str:
+        grade = "A" if points >= 70 else "B" if points >= 45 else "C" if points >= 25 else "D"
+        return max(grade, "C") if stale >= 1500 else grade
+
+    today, was = by(points), before.get("owner_grade")
+    grade = was if was is not None and by(points + 3) <= was <= by(points - 3) else today
+    if was not in (None, grade) and before["owner_grade_before"] is not None:
+        changed = before["owner_grade_since"]
+        if (day.date() - changed).days < 30 and not (
+            stale >= 1500 and was < "C" and before["owner_grade_before"] < "C"
+        ):
+            grade = was
+    assert grade is not None
+    same = grade == was
+    return {
+        "use_score": score,
+        "owner_grade_points": points,
+        "owner_grade": grade,
+        "owner_grade_since": before["owner_grade_since"] if same else day.date(),
+        "owner_grade_before": before["owner_grade_before"] if same else was,
+        "owner_grade_reasons": before["owner_grade_reasons"]
+        if same and grade != today
+        else _reasons(parts, points, today, stale >= 1500),
+        "owner_grade_care": bool(tags["needs_call"]),
+    }
+
+
+def _reasons(
+    parts: dict[str, tuple[int, float]], points: float, today: str, limited: bool
+) -> list[str]:
+    """The limit that holds; and the inputs that hold the grade by points, or bar a better one."""
+    borders = {"A": 70.0, "B": 45.0, "C": 25.0}
+    own = next((grade for grade, least in borders.items() if points >= least), "D")
+    found = ["stale_amount"] if limited and today == "C" else []
+    if own == today:
+        decide: set[str] = set()
+        gains = {tag: weight * each for tag, (weight, each) in parts.items()}
+        losses = {tag: weight * (100 - each) for tag, (weight, each) in parts.items()}
+        room = 100 * (points - borders.get(own, 1000))
+        for tag in sorted(gains, key=lambda tag: -gains[tag]):
+            if room >= 0 and gains[tag] > 0:
+                decide.add(tag)
+                room -= gains[tag]
+        gap = 100 * (borders[chr(ord(own) - 1)] - points) if own != "A" else 0
+        for tag in sorted(losses, key=lambda tag: -losses[tag]):
+            if gap > 0 and losses[tag] > 0:
+                decide.add(tag)
+                gap -= losses[tag]
+        found += [tag for tag in parts if tag in decide and tag not in found]
+    return found if "stale_amount" not in found else ["stale_amount", *(
+        tag for tag in found if tag != "stale_amount"
+    )]  # fmt: skip
+
+
 def leading(reports: pd.DataFrame) -> str | None:
     """The site with the most hours, ties by name."""
     hours = reports.dropna(subset=["site"]).groupby("site")["hours"].sum()

@@ -239,8 +239,46 @@ wide_1 AS MATERIALIZED (
   SELECT
     w.*,
     CAST(CASE WHEN "w"."idle_machine_count" > 0 AND "w"."stale_amount" > 0 THEN 0 ELSE 1 END AS BIGINT) AS "needs_call__case",
-    CAST(CASE "needs_call__case" WHEN 0 THEN TRUE ELSE FALSE END AS BOOLEAN) AS "needs_call"
+    CAST(CASE "needs_call__case" WHEN 0 THEN TRUE ELSE FALSE END AS BOOLEAN) AS "needs_call",
+    CAST(CASE WHEN "w"."best_machine_hours" IS NULL THEN NULL ELSE GREATEST(0, LEAST(100, (100 * (CAST("w"."best_machine_hours" AS DOUBLE) - 0)) / (120 - 0))) END AS DOUBLE) AS "use_score__best_machine_hours",
+    CAST(CASE WHEN "w"."idle_machine_count" IS NULL THEN 100 WHEN "w"."idle_machine_count" >= 4 THEN 0 WHEN "w"."idle_machine_count" >= 2 THEN 20 WHEN "w"."idle_machine_count" >= 1 THEN 60 ELSE 100 END AS DOUBLE) AS "use_score__idle_machine_count",
+    CAST(CASE WHEN "w"."is_key_account" IS NULL THEN 0 WHEN "w"."is_key_account" THEN 100 ELSE 0 END AS DOUBLE) AS "use_score__is_key_account",
+    CAST(LEAST(100, CAST((60 * COALESCE("use_score__best_machine_hours", 0)) + (30 * "use_score__idle_machine_count") + (10 * "use_score__is_key_account") AS DOUBLE) / (40 + CASE WHEN "use_score__best_machine_hours" IS NULL THEN 0 ELSE 60 END)) AS DOUBLE) AS "use_score"
   FROM wide_0 AS w
+),
+wide_2 AS MATERIALIZED (
+  SELECT
+    w.*,
+    CAST(COALESCE("w"."needs_call", FALSE) AS BOOLEAN) AS "owner_grade_care__needs_call",
+    CAST("owner_grade_care__needs_call" AS BOOLEAN) AS "owner_grade_care",
+    CAST(CASE WHEN "w"."use_score" IS NULL THEN 50 ELSE GREATEST(0, LEAST(100, (100 * (CAST("w"."use_score" AS DOUBLE) - 0)) / (100 - 0))) END AS DOUBLE) AS "owner_grade_points__use_score",
+    CAST(CASE WHEN "w"."owned_faults_30d" IS NULL THEN 100 ELSE GREATEST(0, LEAST(100, (100 * (CAST("w"."owned_faults_30d" AS DOUBLE) - 10)) / (0 - 10))) END AS DOUBLE) AS "owner_grade_points__owned_faults_30d",
+    CAST(CASE WHEN "w"."stale_amount" IS NULL THEN 100 WHEN "w"."stale_amount" >= 1000 THEN 0 WHEN "w"."stale_amount" >= 1 THEN 50 ELSE 100 END AS DOUBLE) AS "owner_grade_points__stale_amount",
+    CAST(LEAST(100, CAST((60 * "owner_grade_points__use_score") + (25 * "owner_grade_points__owned_faults_30d") + (15 * "owner_grade_points__stale_amount") AS DOUBLE) / 100) AS DOUBLE) AS "owner_grade_points"
+  FROM wide_1 AS w
+),
+wide_3 AS MATERIALIZED (
+  SELECT
+    w.*,
+    CAST(CASE WHEN "w"."owner_grade_points" >= 70 THEN 0 WHEN "w"."owner_grade_points" >= 45 THEN 1 WHEN "w"."owner_grade_points" >= 25 THEN 2 ELSE 3 END AS BIGINT) AS "owner_grade__points",
+    CAST(COALESCE("w"."stale_amount" >= 1500, FALSE) AS BOOLEAN) AS "owner_grade__limit_0",
+    CAST(CASE WHEN "owner_grade__limit_0" THEN 2 ELSE 0 END AS BIGINT) AS "owner_grade__limit",
+    CAST(GREATEST("owner_grade__points", "owner_grade__limit") AS BIGINT) AS "owner_grade__today",
+    CAST(CASE WHEN "previous"."owner_grade" = 'A' THEN 0 WHEN "previous"."owner_grade" = 'B' THEN 1 WHEN "previous"."owner_grade" = 'C' THEN 2 WHEN "previous"."owner_grade" = 'D' THEN 3 END AS BIGINT) AS "owner_grade__was",
+    CAST(CASE WHEN "owner_grade__was" >= GREATEST(CASE WHEN ("w"."owner_grade_points" + 3) >= 70 THEN 0 WHEN ("w"."owner_grade_points" + 3) >= 45 THEN 1 WHEN ("w"."owner_grade_points" + 3) >= 25 THEN 2 ELSE 3 END, "owner_grade__limit") AND "owner_grade__was" <= GREATEST(CASE WHEN ("w"."owner_grade_points" - 3) >= 70 THEN 0 WHEN ("w"."owner_grade_points" - 3) >= 45 THEN 1 WHEN ("w"."owner_grade_points" - 3) >= 25 THEN 2 ELSE 3 END, "owner_grade__limit") THEN "owner_grade__was" ELSE "owner_grade__today" END AS BIGINT) AS "owner_grade__wish",
+    CAST(CASE WHEN "owner_grade__was" IS NULL THEN "owner_grade__today" WHEN "owner_grade__wish" = "owner_grade__was" THEN "owner_grade__was" WHEN (NOT "previous"."owner_grade_before" IS NULL AND DATE_DIFF('DAY', CAST("previous"."owner_grade_since" AS DATE), CAST(CAST('2026-03-01 08:00:00' AS TIMESTAMP) AS DATE)) < 30) AND NOT ("owner_grade__limit" > "owner_grade__was" AND NOT COALESCE(CASE WHEN "previous"."owner_grade_before" = 'A' THEN 0 WHEN "previous"."owner_grade_before" = 'B' THEN 1 WHEN "previous"."owner_grade_before" = 'C' THEN 2 WHEN "previous"."owner_grade_before" = 'D' THEN 3 END >= "owner_grade__limit", FALSE)) THEN "owner_grade__was" ELSE "owner_grade__wish" END AS BIGINT) AS "owner_grade__now",
+    CAST(CASE WHEN "owner_grade__now" = 0 THEN 'A' WHEN "owner_grade__now" = 1 THEN 'B' WHEN "owner_grade__now" = 2 THEN 'C' ELSE 'D' END AS VARCHAR) AS "owner_grade"
+  FROM wide_2 AS w
+  LEFT JOIN previous ON previous.customer_id = w.customer_id
+),
+wide_4 AS MATERIALIZED (
+  SELECT
+    w.*,
+    CAST(CASE WHEN "w"."owner_grade" = "previous"."owner_grade" THEN "previous"."owner_grade_before" ELSE "previous"."owner_grade" END AS VARCHAR) AS "owner_grade_before",
+    CAST(CASE WHEN "w"."owner_grade__now" <> "w"."owner_grade__today" AND NOT "previous"."owner_grade_reasons" IS NULL THEN "previous"."owner_grade_reasons" ELSE LIST_CONCAT(LIST_CONCAT(CASE WHEN COALESCE("w"."owner_grade__limit_0" AND "w"."owner_grade__today" = 2, FALSE) OR COALESCE("w"."owner_grade__today" = "w"."owner_grade__points" AND (COALESCE((15 * "w"."owner_grade_points__stale_amount") > 0 AND (CASE WHEN (60 * "w"."owner_grade_points__use_score") >= (15 * "w"."owner_grade_points__stale_amount") THEN 60 * "w"."owner_grade_points__use_score" ELSE 0 END + CASE WHEN (25 * "w"."owner_grade_points__owned_faults_30d") >= (15 * "w"."owner_grade_points__stale_amount") THEN 25 * "w"."owner_grade_points__owned_faults_30d" ELSE 0 END) <= (((60 * "w"."owner_grade_points__use_score") + (25 * "w"."owner_grade_points__owned_faults_30d") + (15 * "w"."owner_grade_points__stale_amount")) - (CASE WHEN "w"."owner_grade__points" = 0 THEN 70 WHEN "w"."owner_grade__points" = 1 THEN 45 WHEN "w"."owner_grade__points" = 2 THEN 25 END * 100)), FALSE) OR COALESCE((15 * (100 - "w"."owner_grade_points__stale_amount")) > 0 AND (CASE WHEN (60 * (100 - "w"."owner_grade_points__use_score")) >= (15 * (100 - "w"."owner_grade_points__stale_amount")) THEN 60 * (100 - "w"."owner_grade_points__use_score") ELSE 0 END + CASE WHEN (25 * (100 - "w"."owner_grade_points__owned_faults_30d")) >= (15 * (100 - "w"."owner_grade_points__stale_amount")) THEN 25 * (100 - "w"."owner_grade_points__owned_faults_30d") ELSE 0 END) < ((CASE WHEN "w"."owner_grade__points" = 1 THEN 70 WHEN "w"."owner_grade__points" = 2 THEN 45 WHEN "w"."owner_grade__points" = 3 THEN 25 END * 100) - ((60 * "w"."owner_grade_points__use_score") + (25 * "w"."owner_grade_points__owned_faults_30d") + (15 * "w"."owner_grade_points__stale_amount"))), FALSE)), FALSE) THEN ['stale_amount'] ELSE CAST([] AS TEXT[]) END, CASE WHEN COALESCE("w"."owner_grade__today" = "w"."owner_grade__points" AND (COALESCE((60 * "w"."owner_grade_points__use_score") > 0 AND (CASE WHEN (25 * "w"."owner_grade_points__owned_faults_30d") > (60 * "w"."owner_grade_points__use_score") THEN 25 * "w"."owner_grade_points__owned_faults_30d" ELSE 0 END + CASE WHEN (15 * "w"."owner_grade_points__stale_amount") > (60 * "w"."owner_grade_points__use_score") THEN 15 * "w"."owner_grade_points__stale_amount" ELSE 0 END) <= (((60 * "w"."owner_grade_points__use_score") + (25 * "w"."owner_grade_points__owned_faults_30d") + (15 * "w"."owner_grade_points__stale_amount")) - (CASE WHEN "w"."owner_grade__points" = 0 THEN 70 WHEN "w"."owner_grade__points" = 1 THEN 45 WHEN "w"."owner_grade__points" = 2 THEN 25 END * 100)), FALSE) OR COALESCE((60 * (100 - "w"."owner_grade_points__use_score")) > 0 AND (CASE WHEN (25 * (100 - "w"."owner_grade_points__owned_faults_30d")) > (60 * (100 - "w"."owner_grade_points__use_score")) THEN 25 * (100 - "w"."owner_grade_points__owned_faults_30d") ELSE 0 END + CASE WHEN (15 * (100 - "w"."owner_grade_points__stale_amount")) > (60 * (100 - "w"."owner_grade_points__use_score")) THEN 15 * (100 - "w"."owner_grade_points__stale_amount") ELSE 0 END) < ((CASE WHEN "w"."owner_grade__points" = 1 THEN 70 WHEN "w"."owner_grade__points" = 2 THEN 45 WHEN "w"."owner_grade__points" = 3 THEN 25 END * 100) - ((60 * "w"."owner_grade_points__use_score") + (25 * "w"."owner_grade_points__owned_faults_30d") + (15 * "w"."owner_grade_points__stale_amount"))), FALSE)), FALSE) THEN ['use_score'] ELSE CAST([] AS TEXT[]) END), CASE WHEN COALESCE("w"."owner_grade__today" = "w"."owner_grade__points" AND (COALESCE((25 * "w"."owner_grade_points__owned_faults_30d") > 0 AND (CASE WHEN (60 * "w"."owner_grade_points__use_score") >= (25 * "w"."owner_grade_points__owned_faults_30d") THEN 60 * "w"."owner_grade_points__use_score" ELSE 0 END + CASE WHEN (15 * "w"."owner_grade_points__stale_amount") > (25 * "w"."owner_grade_points__owned_faults_30d") THEN 15 * "w"."owner_grade_points__stale_amount" ELSE 0 END) <= (((60 * "w"."owner_grade_points__use_score") + (25 * "w"."owner_grade_points__owned_faults_30d") + (15 * "w"."owner_grade_points__stale_amount")) - (CASE WHEN "w"."owner_grade__points" = 0 THEN 70 WHEN "w"."owner_grade__points" = 1 THEN 45 WHEN "w"."owner_grade__points" = 2 THEN 25 END * 100)), FALSE) OR COALESCE((25 * (100 - "w"."owner_grade_points__owned_faults_30d")) > 0 AND (CASE WHEN (60 * (100 - "w"."owner_grade_points__use_score")) >= (25 * (100 - "w"."owner_grade_points__owned_faults_30d")) THEN 60 * (100 - "w"."owner_grade_points__use_score") ELSE 0 END + CASE WHEN (15 * (100 - "w"."owner_grade_points__stale_amount")) > (25 * (100 - "w"."owner_grade_points__owned_faults_30d")) THEN 15 * (100 - "w"."owner_grade_points__stale_amount") ELSE 0 END) < ((CASE WHEN "w"."owner_grade__points" = 1 THEN 70 WHEN "w"."owner_grade__points" = 2 THEN 45 WHEN "w"."owner_grade__points" = 3 THEN 25 END * 100) - ((60 * "w"."owner_grade_points__use_score") + (25 * "w"."owner_grade_points__owned_faults_30d") + (15 * "w"."owner_grade_points__stale_amount"))), FALSE)), FALSE) THEN ['owned_faults_30d'] ELSE CAST([] AS TEXT[]) END) END AS VARCHAR[]) AS "owner_grade_reasons",
+    CAST(CASE WHEN "w"."owner_grade" = "previous"."owner_grade" THEN COALESCE("previous"."owner_grade_since", CAST(CAST('2026-03-01 08:00:00' AS TIMESTAMP) AS DATE)) ELSE CAST(CAST('2026-03-01 08:00:00' AS TIMESTAMP) AS DATE) END AS DATE) AS "owner_grade_since"
+  FROM wide_3 AS w
+  LEFT JOIN previous ON previous.customer_id = w.customer_id
 )
 SELECT
   customer_id,
@@ -254,6 +292,27 @@ SELECT
   "idle_machine_count",
   "stale_amount",
   "needs_call",
-  "needs_call__case"
-FROM wide_1
+  "needs_call__case",
+  "use_score",
+  "use_score__best_machine_hours",
+  "use_score__idle_machine_count",
+  "use_score__is_key_account",
+  "owner_grade_care",
+  "owner_grade_care__needs_call",
+  "owner_grade_points",
+  "owner_grade_points__use_score",
+  "owner_grade_points__owned_faults_30d",
+  "owner_grade_points__stale_amount",
+  "owner_grade",
+  "owner_grade__points",
+  "owner_grade__limit_0",
+  "owner_grade__limit",
+  "owner_grade__today",
+  "owner_grade__was",
+  "owner_grade__wish",
+  "owner_grade__now",
+  "owner_grade_before",
+  "owner_grade_reasons",
+  "owner_grade_since"
+FROM wide_4
 ORDER BY customer_id

@@ -21,7 +21,7 @@ order_lines_rows AS NOT MATERIALIZED (
     AND r."ordered_at" < TIMESTAMPTZ '2017-10-01 00:00:00+00:00'
 ),
 orders_rows AS NOT MATERIALIZED (
-  SELECT CAST(r."customer_key" AS VARCHAR) AS customer_id, r."order_id", r."customer_key", r."ordered_at", r."status", r."amount", r."discount_amount", r."coupon_amount", r."line_count", r."store_id"
+  SELECT CAST(r."customer_key" AS VARCHAR) AS customer_id, r."order_id", r."customer_key", r."ordered_at", r."status", r."amount", r."discount_amount", r."coupon_amount", r."line_count", r."store_id", r."booked_amount", r."booked_currency", r."exchange_rate", r."instalment_count", r."opportunity_id"
   FROM orders AS r
   WHERE r.valid_at < TIMESTAMPTZ '2017-10-01 00:00:00+00:00'
     AND r."ordered_at" < TIMESTAMPTZ '2017-10-01 00:00:00+00:00'

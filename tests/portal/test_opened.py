@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tagline.catalog import Catalog
     from tagline.registry import Registry
 
-FOLDERS = ("businesses", "labels", "models", "sources", "sql", "tables", "tags")
-
 
 def test_airflow_learns_of_the_portal_without_importing_it() -> None:
     program = (
@@ -40,9 +38,8 @@ def test_a_changed_definition_is_seen_and_a_faulty_one_leaves_the_last_good_cata
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "definitions"
-    for name in FOLDERS:
-        shutil.copytree(PROJECT / "include" / name, root / name)
-    shutil.copy(PROJECT / "include" / "standards.yaml", root)
+    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
+    shutil.copytree(PROJECT / "include", root, ignore=without)
     here = settings.model_copy(update={"definitions": root, "business": "grocer"})
     monkeypatch.setattr(module, "_LOOK_AGAIN", 0.0)
     opened = Opened(here)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
-from tagline.catalog import Catalog, case_column
+from tagline.catalog import Catalog
 from tagline.clean import to_clean_again
 from tagline.definitions import RankTag
-from tagline.definitions.tag import AnyTag, RuleTag
-from tagline.definitions.types import DataType
+from tagline.definitions.tag import AnyTag
+from tagline.definitions.types import HIDDEN, DataType
 from tagline.engines import Relation
 from tagline.errors import UnknownName
 from tagline.outdated import outdated
@@ -26,7 +26,7 @@ from tagline.plan.effects import Compared, Effect, Sides, export
 from tagline.registry.schema import Release
 from tagline.scratch import scratch_folder
 from tagline.serve.exports import check_target
-from tagline.serve.reasons import reason_of
+from tagline.serve.reasons import reason_of, tells_why
 from tagline.serve.released import relation_of, subject_of, wanted_release
 from tagline.subjects import Subject
 
@@ -202,19 +202,19 @@ class Plan:
         return side.moves(column) if self.effects[each.slug].differ else []
 
     def _explain(self, examples: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Add to examples of rules why each customer had the old value and gets the new one."""
+        """Add to examples why each customer had the old value and gets the new one."""
         catalog, registry = self.deployment.catalog, self.deployment.registry
         old: dict[str, AnyTag] = {}
         new: dict[str, AnyTag] = {}
         for each in self.differences:
             tag = catalog.tags.get(each.slug)
-            if tag is not None and isinstance(tag.definition, RuleTag):
+            if tag is not None and tells_why(tag.definition):
                 new[each.slug] = tag.definition
             if each.before is not None and each.version_before is not None:
                 made_by = _TAG.validate_python(
                     registry.definition_of(each.before, each.version_before)
                 )
-                if isinstance(made_by, RuleTag):
+                if tells_why(made_by):
                     old[each.slug] = made_by
         for each in self.differences:
             if each.slug not in old and each.slug not in new:
@@ -225,10 +225,10 @@ class Plan:
             rows = self._sides[subject].rows(ids) if ids else {}
             for example in found:
                 released, planned_row = rows[example[key]]
-                if each.slug in old and released.get(case_column(each.before or "")) is not None:
+                if each.slug in old and _is_told(each.before or "", released):
                     told = reason_of(each.before or "", old[each.slug], self.release.models)
                     example["because_before"] = told(released)
-                if each.slug in new and planned_row.get(case_column(each.slug)) is not None:
+                if each.slug in new and _is_told(each.slug, planned_row):
                     now = {**released, **planned_row}
                     example["because"] = reason_of(each.slug, new[each.slug], {})(now)
 
@@ -242,3 +242,9 @@ class Plan:
             "total": round(time.perf_counter() - self.began, 3),
             "compute_of_the_release": round(whole, 3) if whole is not None else None,
         }
+
+
+def _is_told(slug: str, row: Mapping[str, Any]) -> bool:
+    """Whether a row holds what a tag's reason is read from; an old release may not."""
+    hidden = [value for name, value in row.items() if name.startswith(slug + HIDDEN)]
+    return any(value is not None for value in hidden or [row.get(slug)])

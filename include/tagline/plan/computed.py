@@ -108,7 +108,11 @@ class _Computation:
         later = [tag for tag in tags if catalog.needs_model(tag.slug)]
         began = time.perf_counter()
         first = self._ground(ground)
-        types = {slug: catalog.tags[slug].definition.type for slug in sorted(taken)}
+        types = {
+            name: kind
+            for slug in sorted(taken)
+            for name, kind in catalog.tags[slug].columns.items()
+        }
         found = self._over("plain", self._beside_release(first, types), plain)
         seconds = {"compute": time.perf_counter() - began}
         unavailable: dict[str, str] = {}

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from tagline.definitions.tag import AnyTag
 from tagline.errors import UnknownCustomer
 from tagline.registry.schema import Release
-from tagline.serve.reasons import Reason, reason_of
+from tagline.serve.reasons import Reason, reason_in_chinese, reason_of
 from tagline.serve.released import subject_of, wanted_release
 from tagline.serve.store import ProfileStore, open_profile_store, row_in_files
 from tagline.subjects import CUSTOMER, Subject
@@ -34,8 +34,9 @@ def profile(
 ) -> dict[str, Any]:
     """A customer's profile of the live release, or of that of an as_of.
 
-    `{customer_id, as_of, release, tags: {slug: {value, version, expired, because}}}`; that of
-    another subject has its key in the place of customer_id.
+    `{customer_id, as_of, release, tags: {slug: {value, version, expired, because}}}`, with
+    `because_zh` where the definition has Chinese words; that of another subject has its key in
+    the place of customer_id.
     """
     with open_profile_store(deployment.settings) as store:
         return ProfileReader(deployment, store).profile(customer_id, as_of, at, subject)
@@ -49,6 +50,7 @@ class _Tag:
     version: str | None
     fresh_until: datetime | None  # None where it has no values
     reason: Reason
+    in_chinese: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class ProfileReader:
                     "expired": tag.fresh_until is not None and clock > tag.fresh_until,
                     "because": tag.reason(row),
                 }
+                | ({"because_zh": tag.in_chinese(row)} if tag.in_chinese else {})
                 for tag in prepared.tags
             },
         }
@@ -125,10 +128,13 @@ class ProfileReader:
             return _Tag(slug, None, None, lambda _row: withheld)
         definition = self._definition(slug, version)
         reason = reason_of(slug, definition, release.models)
+        in_chinese = reason_in_chinese(slug, definition)
         if entry["state"] == "withheld":
-            reason = _with_remark(reason, f" (as of {entry['as_of'][:10]}: {entry['reason']})")
+            remark = f" (as of {entry['as_of'][:10]}: {entry['reason']})"
+            reason = _with_remark(reason, remark)
+            in_chinese = _with_remark(in_chinese, remark) if in_chinese else None
         made = datetime.fromisoformat(entry["as_of"])
-        return _Tag(slug, version, made + definition.valid_for, reason)
+        return _Tag(slug, version, made + definition.valid_for, reason, in_chinese)
 
     def _definition(self, slug: str, version: str) -> AnyTag:
         """The definition that made a value, which may be an earlier one than today's."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tagline.definitions.types import DataType
+from tagline.definitions.types import HIDDEN, DataType
 from tagline.engines import Relation
 from tagline.errors import ReleaseRefused, TaglineError
 from tagline.registry.schema import Release
@@ -70,8 +70,17 @@ def tag_columns(release: Release, subject: Subject = CUSTOMER) -> dict[str, Data
     return {
         name: type_
         for name, type_ in columns.items()
-        if name not in keys_of(subject) and not name.endswith(CASE)
+        if name not in keys_of(subject) and HIDDEN not in name
     }
+
+
+def tag_of(column: str) -> str:
+    """The tag that a column of a released table belongs to.
+
+    >>> tag_of("is_dormant"), tag_of("is_dormant__case")
+    ('is_dormant', 'is_dormant')
+    """
+    return column.partition(HIDDEN)[0]
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tagline.serve.reasons import told_tags
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,8 +20,8 @@ RESTRICTED = "restricted"
 class Restricted:
     """`values` are the tags whose values only some may see.
 
-    `reasons` are those whose sentences could quote such a value: rules that read one. The value
-    of such a rule is as open as its own definition says.
+    `reasons` are those whose sentences could quote such a value: rules, scores and grades that
+    read one. The value of such a tag is as open as its own definition says.
     """
 
     values: frozenset[str]
@@ -35,7 +37,11 @@ def restricted(
     """
     known = {**catalog.lacking, **catalog.tags}
     hidden = {slug for slug, tag in known.items() if tag.definition.sensitivity == RESTRICTED}
-    telling = {slug for slug, tag in known.items() if any(read in hidden for read in tag.reads)}
+    telling = {
+        slug
+        for slug, tag in known.items()
+        if not hidden.isdisjoint({*tag.reads, *told_tags(tag.definition)})
+    }
     for slug, entry in released.items():
         version = entry.get("version")
         if slug in hidden or version is None:
@@ -45,6 +51,6 @@ def restricted(
         made_by = registry.definition_of(slug, version)
         if made_by.get("sensitivity") == RESTRICTED:
             hidden.add(slug)
-        if "cases" in made_by:
+        if made_by.get("kind") in ("rule", "score", "grade"):
             telling.add(slug)  # what an earlier rule quoted is not worked out: say nothing
     return Restricted(frozenset(hidden), frozenset(hidden | telling) if hidden else frozenset())

@@ -93,13 +93,15 @@ class _Fixed:
 
 def _values(slug: str, told: Mapping[str, Any], fixed: _Fixed) -> dict[str, Any]:
     if slug in fixed.values:
-        return {"hidden": True, "value": None, "expired": told["expired"], "because": None}
-    because = None if slug in fixed.reasons else told["because"]
+        hidden = {"hidden": True, "value": None, "expired": told["expired"]}
+        return {**hidden, "because": None, "because_zh": None}
+    said = {} if slug in fixed.reasons else told
     return {
         "hidden": False,
         "value": told["value"],
         "expired": told["expired"],
-        "because": because,
+        "because": said.get("because"),
+        "because_zh": said.get("because_zh"),
     }
 
 

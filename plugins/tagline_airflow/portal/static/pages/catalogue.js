@@ -7,7 +7,7 @@ import { named, t, tOr } from "../language.js";
 import { badge, empty, liveLine, stateBadge } from "../parts.js";
 import { to } from "../router.js";
 
-const KINDS = ["extraction", "statistic", "rank", "rule", "model", "manual"];
+const KINDS = ["extraction", "statistic", "rank", "rule", "score", "grade", "model", "manual"];
 const STATES = ["current", "withheld", "unavailable", "unreleased"];
 const chosen = { text: "", theme: "", kind: "", state: "" }; // kept while the portal is open
 

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { h, replace } from "../elements.js";
 import { day, moment, value } from "../format.js";
-import { named, t } from "../language.js";
+import { language, named, t } from "../language.js";
 import { badge, empty, more, problem, tagLink } from "../parts.js";
 import { to } from "../router.js";
 
@@ -100,7 +100,7 @@ function entry(tag) {
       tag.expired ? badge("warn", t("customer.expired"), t("customer.expired.means", { at: expiry(tag) })) : null,
       tag.state === "withheld" ? badge("warn", t("state.withheld"), tag.withheld_because) : null),
     h("div", { class: "profile-why" },
-      h("span", {}, tag.because ?? ""),
+      h("span", {}, (language() === "zh" && tag.because_zh) || (tag.because ?? "")),
       h("span", { class: "quiet block" },
         tag.made_day ? t("customer.age", { day: day(tag.made_day), until: expiry(tag) }) : t("customer.never"),
         tag.version ? [" · ", h("code", {}, tag.version)] : null)));
