@@ -425,6 +425,15 @@ def test_chunks_join_small_files_and_split_large_ones(tmp_path: Path) -> None:
     ]
 
 
+def test_chunks_join_files_that_differ_in_which_columns_must_not_be_null(tmp_path: Path) -> None:
+    files = []
+    for number, nullable in enumerate((True, False)):
+        schema = pa.schema([pa.field("kind", pa.string(), nullable=nullable)])
+        files.append(str(tmp_path / f"{number}.parquet"))
+        pq.write_table(pa.table([["phone"]], schema=schema), files[-1])
+    assert [list(frame["kind"]) for frame in chunks(files, ["kind"])] == [["phone", "phone"]]
+
+
 def test_a_plan_reads_only_the_columns_that_row_rules_name() -> None:
     definition = TableDefinition.model_validate(
         {

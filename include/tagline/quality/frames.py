@@ -48,8 +48,11 @@ def chunks(
 
 
 def _batches(files: Sequence[str], columns: Sequence[str], rows: int) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     for path in files:
         with opened(path) as file, pq.ParquetFile(file) as source:
-            yield from source.iter_batches(batch_size=min(rows, 50_000), columns=list(columns))
+            for batch in source.iter_batches(batch_size=min(rows, 50_000), columns=list(columns)):
+                # an engine may write a column without nulls as required, in one file of several
+                yield pa.RecordBatch.from_arrays(batch.columns, names=batch.schema.names)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from tagline.definitions import DataType, TableDefinition
 from tagline.engines import identifier
 from tagline.errors import TaglineError
 from tagline.quality.report import Severity
+
+GroupMeasure = Literal["repeated_rows", "groups", "groups_by_rows", "share_alone"]
 
 VERSION_COLUMNS = {"valid_at": DataType.TIMESTAMP, "loaded_at": DataType.TIMESTAMP}
 BETWEEN = "expect_column_values_to_be_between"
@@ -42,11 +44,9 @@ _AGGREGATES = {
         "count({column}) * 1.0 / nullif(count(*), 0)"
     ),
 }
-_DISTINCT = {
-    "expect_column_unique_value_count_to_be_between": "count(distinct {column})",
-    "expect_column_proportion_of_unique_values_to_be_between": (
-        "count(distinct {column}) * 1.0 / nullif(count({column}), 0)"
-    ),
+_DISTINCT: Mapping[str, GroupMeasure] = {
+    "expect_column_unique_value_count_to_be_between": "groups",
+    "expect_column_proportion_of_unique_values_to_be_between": "groups_by_rows",
 }
 _VALUE_SETS = frozenset(
     {
@@ -77,16 +77,29 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """Rows with equal values in `columns`, of those where `present` holds, and what is measured.
+
+    repeated_rows: the rows that are not alone in their group; groups: the number of groups;
+    groups_by_rows: that number by the number of rows; share_alone: the share of rows that are.
+    """
+
+    columns: tuple[str, ...]
+    measure: GroupMeasure
+    present: str = "true"
+    newest: bool = False  # of the newest version of each key among the added rows
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure of all added rows, named as its column in the figures frame, and its rule.
 
-    `newest` figures look only at the newest version of each key among the added rows.
+    It is an aggregate in SQL, or a measure of groups.
     """
 
     name: str
-    sql: str
+    made_from: str | Groups
     rule: Rule
-    newest: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,33 +145,13 @@ def plan_table(table: str, definition: TableDefinition, is_by_row: Callable[[str
     return Plan(tuple(columns), tuple(by_row), tuple(figures), tuple(value_sets))
 
 
-def figures_sql(relation: str, plan: Plan, definition: TableDefinition, *, newest: bool) -> str:
-    """One row with a column `figure_<n>` per figure of this kind, over the rows of `relation`."""
-    key = ", ".join(map(identifier, definition.key))
-    rows = identifier(relation)
-    if newest and not definition.immutable:
-        rows = (
-            f"(select * from (select *, row_number() over (partition by {key} "
-            f"order by valid_at desc, loaded_at desc) as version_rank from {rows}) as ranked "
-            "where version_rank = 1) as newest"
-        )
-    selected = [
-        f"{figure.sql.format(rows=rows)} as figure_{number}"
-        for number, figure in enumerate(plan.figures)
-        if figure.newest == newest
-    ]
-    return f"select {', '.join(selected)} from {rows}"
-
-
 def _promised(definition: TableDefinition) -> list[Figure]:
     """Figures that follow from the table's shape: an error of ours if one fails."""
     stored = (*definition.key, "valid_at", "loaded_at")
-    names = ", ".join(map(identifier, stored))
     shared = f"rows that share {', '.join(stored)}"
     key = Figure(
         shared,
-        f"(select coalesce(sum(n), 0) from (select count(*) as n from {{rows}} "
-        f"group by {names} having count(*) > 1) as repeated)",
+        Groups(stored, "repeated_rows"),
         Rule(
             BETWEEN,
             {"column": shared, "max_value": 0},
@@ -218,26 +211,27 @@ def _figure(table: str, rule: Rule) -> Figure:
         for k in ("min_value", "max_value", "strict_min", "strict_max")
         if kwargs.get(k) is not None
     }
-    sql: str | None = None
-    newest = False
+    made_from: str | Groups | None = None
     label = ""
     if name == "expect_table_row_count_to_be_between":
-        sql, label = "count(*)", "rows"
+        made_from, label = "count(*)", "rows"
     elif name == "expect_table_row_count_to_equal":
-        sql, label = "count(*)", "rows"
+        made_from, label = "count(*)", "rows"
         limits = {"min_value": kwargs["value"], "max_value": kwargs["value"]}
     elif name in ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"):
         columns = [column] if column else list(kwargs["column_list"])
-        newest, label = True, f"share of rows whose {', '.join(columns)} is unique"
-        sql = _unique_share(columns, str(kwargs.get("ignore_row_if", "all_values_are_missing")))
+        label = f"share of rows whose {', '.join(columns)} is unique"
+        ignored = str(kwargs.get("ignore_row_if", "all_values_are_missing"))
+        made_from = Groups(tuple(columns), "share_alone", _present(columns, ignored), newest=True)
         limits = {"min_value": rule.mostly}
     elif name in _AGGREGATES:
-        sql = _AGGREGATES[name].format(column=identifier(str(column)))
+        made_from = _AGGREGATES[name].format(column=identifier(str(column)))
         label = f"{_measured(name)} of {column}"
     elif name in _DISTINCT:
-        sql, newest = _DISTINCT[name].format(column=identifier(str(column))), True
+        present = f"{identifier(str(column))} is not null"
+        made_from = Groups((str(column),), _DISTINCT[name], present, newest=True)
         label = f"{_measured(name)} of {column}"
-    if sql is None:
+    if made_from is None:
         raise TaglineError(
             f"tables/{table}.yaml: {name} needs the whole table at once and has no figure in SQL; "
             "use a rule about single rows, a row count, min, max, mean, median, sum, stdev, "
@@ -254,23 +248,15 @@ def _figure(table: str, rule: Rule) -> Figure:
         rule.note,
         rule.private,
     )
-    return Figure(label, sql, judged, newest)
+    return Figure(label, made_from, judged)
 
 
-def _unique_share(columns: list[str], ignore: str) -> str:
-    """Share of the rows that share their values in `columns` with no other row.
-
-    Rows without values are left out as the library does: where all (or any) are missing.
-    """
-    names = ", ".join(map(identifier, columns))
-    joined = {"all_values_are_missing": " or ", "any_value_is_missing": " and "}.get(ignore)
-    present = "true"
-    if joined:
-        present = joined.join(f"{identifier(column)} is not null" for column in columns)
-    return (
-        "(select coalesce(sum(case when n = 1 then 1 else 0 end) * 1.0 / sum(n), 1.0) from "
-        f"(select count(*) as n from {{rows}} where {present} group by {names}) as groups)"
-    )
+def _present(columns: list[str], ignored: str) -> str:
+    """The condition on rows that count: not those where all (or any) values are missing."""
+    joined = {"all_values_are_missing": " or ", "any_value_is_missing": " and "}.get(ignored)
+    if joined is None:
+        return "true"
+    return joined.join(f"{identifier(column)} is not null" for column in columns)
 
 
 def _measured(name: str) -> str:

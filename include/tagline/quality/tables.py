@@ -16,8 +16,9 @@ from tagline.cleanings import Unchecked, mark_checked, unchecked
 from tagline.definitions import TableDefinition
 from tagline.engines import Engine, Relation, identifier
 from tagline.errors import ExpectationFailed, TaglineError
+from tagline.quality.figures import Added, measured
 from tagline.quality.frames import chunks, to_frame
-from tagline.quality.plan import VERSION_COLUMNS, Plan, Rule, figures_sql, plan_table
+from tagline.quality.plan import VERSION_COLUMNS, Plan, Rule, plan_table
 from tagline.quality.report import CheckReport, ExpectationResult, TableCheck
 from tagline.versions import entry_columns, row_columns
 
@@ -118,7 +119,7 @@ def judge_table(
         found += outcome
         results += [read(result, rule) for result, rule in zip(outcome, plan.by_row, strict=True)]
     if rows:
-        values = _figures(engine, plan, definition, relation, table)
+        values = measured(plan.figures, Added(engine, table, definition, tuple(files), rows))
         rules = [figure.rule for figure in plan.figures]
         outcome = judge.judge(table, rules, [_figures_frame(plan, values)])
         found += outcome
@@ -134,22 +135,6 @@ def judge_table(
         found += outcome
         results.append(read(outcome[0], rule))
     return TableCheck(table, rows, tuple(results), time.perf_counter() - started), found
-
-
-def _figures(
-    engine: Engine,
-    plan: Plan,
-    definition: TableDefinition,
-    relation: Mapping[str, Relation],
-    table: str,
-) -> list[Any]:
-    """The value of each figure, in the plan's order, in at most two statements."""
-    values: dict[str, Any] = {}
-    for newest in (False, True):
-        if any(figure.newest == newest for figure in plan.figures):
-            row = engine.fetch(figures_sql(table, plan, definition, newest=newest), relation)
-            values |= row.to_pylist()[0]
-    return [values[f"figure_{number}"] for number in range(len(plan.figures))]
 
 
 def _figures_frame(plan: Plan, values: Sequence[Any]) -> Any:
