@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -15,15 +17,18 @@ from sqlalchemy import select
 from tagline import quarantine
 from tagline.cleanings import CleanReport, commit, finish_last, lay_out, remember, save
 from tagline.compaction import compact
+from tagline.definitions.source import SourceTable
 from tagline.delivered import Delivered, deliver_rows
 from tagline.errors import QuarantineLimitExceeded, TaglineError, UnknownName
-from tagline.loads import interval_of, loads_of, merged
+from tagline.loads import common, interval_of, loads_of, merged
+from tagline.pieces import pieces
 from tagline.registry.schema import Cleaning, Load
 from tagline.rules import over_limit
 from tagline.scratch import scratch_folder
 from tagline.sources import Interval
 from tagline.sqlfiles import parse_sql
-from tagline.versions import Versions
+from tagline.storage import remove
+from tagline.versions import Changes, Versions
 
 if TYPE_CHECKING:
     from tagline.catalog import Catalog
@@ -126,43 +131,32 @@ class _Cleaning:
         token = _digest(self.table, self.source, definition, sorted(load.id for load in pending))
         if again:
             token = _digest(token, self.at.isoformat())
-        name = f"clean-{self.table}-{self.source}"
-        with scratch_folder(self.deployment.settings, name) as scratch:
-            newest = max(load.id for load in pending)
-            delivered = deliver_rows(
-                self.deployment, self.table, self.source, loads, scope, scratch, newest
-            )
-            origin = quarantine.Origin(self.source, self.run_id, newest, self.at)
-            if again:
-                quarantine.replace(
-                    self.deployment, self.table, sorted(again), delivered.refused, origin
-                )
-            elif delivered.refused:
-                quarantine.add(self.deployment, self.table, delivered.refused, origin)
-            self._require_limits(delivered)
-            settings, catalog = self.deployment.settings, self.deployment.catalog
-            changes = Versions(
-                engine=self.deployment.engine,
-                lake=self.deployment.lake,
-                name=self.table,
-                table=catalog.tables[self.table],
-                source=self.source,
-                buckets=settings.customer_buckets,
-                scratch=scratch,
-            ).changes(
-                delivered.path,
-                scope,
-                self.at,
-                undated=delivered.undated,
-                single=delivered.single,
-            )
+        newest = max(load.id for load in pending)
+        origin = quarantine.Origin(self.source, self.run_id, newest, self.at)
+        changes, rows, counts = Changes(), 0, Counter[str]()
+        try:
+            with scratch_folder(self.deployment.settings, f"refused-{self.table}") as refused:
+                for piece in pieces(self.deployment, self.source, loads, scope):
+                    delivered, made = self._deliver(loads, piece, changes, newest, refused)
+                    changes = changes.followed_by(made)
+                    rows += delivered.rows
+                    counts.update(delivered.counts)
+                if again:  # only now: what fails before leaves the rows where they are
+                    quarantine.replace(self.deployment, self.table, sorted(again), None, origin)
+                for each in sorted(refused.iterdir()):
+                    quarantine.add(self.deployment, self.table, str(each), origin)
+            self._require_limits(counts, rows)
+        except BaseException:
+            for file in (*changes.row_files, *changes.entry_files):
+                remove(file)
+            raise
         report = {
             "source": self.source,
             "files": list(changes.row_files),
-            "rows": delivered.rows,
+            "rows": rows,
             "added": changes.added,
             "superseded": changes.superseded,
-            "quarantined": dict(delivered.counts),
+            "quarantined": dict(counts),
             "seconds": round(time.perf_counter() - started, 3),
         }
         record = {
@@ -176,6 +170,46 @@ class _Cleaning:
         commit(self.deployment, self.table, changes, token, record)
         remember(self.deployment, record)
 
+    def _deliver(
+        self,
+        loads: Mapping[str, Sequence[Load]],
+        scope: Sequence[Interval] | None,
+        before: Changes,
+        newest: int,
+        refused: Path,
+    ) -> tuple[Delivered, Changes]:
+        """The rows of one piece, and what they change; nothing of it is in the table yet.
+
+        Those that were refused are left as one more file in the folder `refused`.
+        """
+        settings = self.deployment.settings
+        with scratch_folder(settings, f"clean-{self.table}-{self.source}") as scratch:
+            delivered = deliver_rows(
+                self.deployment, self.table, self.source, loads, scope, scratch, newest
+            )
+            if delivered.refused:
+                Path(delivered.refused).rename(
+                    refused / f"{len(list(refused.iterdir())):06}.parquet"
+                )
+            versions = Versions(
+                engine=self.deployment.engine,
+                lake=self.deployment.lake,
+                name=self.table,
+                table=self.deployment.catalog.tables[self.table],
+                source=self.source,
+                buckets=settings.customer_buckets,
+                scratch=scratch,
+            )
+            return delivered, versions.changes(
+                delivered.path,
+                scope,
+                self.at,
+                undated=delivered.undated,
+                single=delivered.single,
+                only=delivered.only,
+                before=before,
+            )
+
     def _scope(
         self,
         every: Sequence[Load],
@@ -185,20 +219,31 @@ class _Cleaning:
     ) -> list[Interval] | None:
         """The intervals to clean; None for a snapshot feed.
 
-        A new snapshot, or a new definition, may change any row: then all that is loaded.
+        A new snapshot, or a new definition, may change any row: then all that is loaded. A load
+        may change the rows that look back on it, too.
         """
-        if self.deployment.catalog.sources[self.source].feeds[self.table] == "snapshot":
+        source = self.deployment.catalog.sources[self.source]
+        if source.feeds[self.table] == "snapshot":
             return None
-        whole = any(load.start_at is None for load in pending) or not (
-            done & {load.id for load in every}
+        whole = not (done & {load.id for load in every}) or any(
+            load.start_at is None and (again or not source.tables[load.table_name].append_only)
+            for load in pending
         )
-        return merged(
-            interval_of(load) for load in (every if whole else pending) if load.start_at is not None
+        loaded = merged(interval_of(load) for load in every if load.start_at is not None)
+        if whole:
+            return loaded
+        parts = [(load, interval_of(load)) for load in pending if load.start_at is not None]
+        return common(
+            (
+                Interval(part.start, part.end + source.tables[load.table_name].lookback)
+                for load, part in parts
+            ),
+            loaded,
         )
 
-    def _require_limits(self, delivered: Delivered) -> None:
+    def _require_limits(self, counts: Mapping[str, int], rows: int) -> None:
         table = self.deployment.catalog.tables[self.table]
-        over = over_limit(table, delivered.counts, delivered.rows)
+        over = over_limit(table, counts, rows)
         if over:
             raise QuarantineLimitExceeded(
                 f"{self.table} from {self.source}: {'; '.join(over)}. Nothing of this load was "
@@ -247,9 +292,15 @@ def _definition_digest(
             if each.severity == "row"
         ],
         [origin.feeds[table], origin.timezone],
-        [(name, origin.tables[name].columns, origin.tables[name].time) for name in names],
+        [_read_as(name, origin.tables[name]) for name in names],
         [deployment.settings.hash_salt if personal else ""],
     )
+
+
+def _read_as(name: str, table: SourceTable) -> list[object]:
+    """What of a source table's definition decides which of its rows the SQL sees, and how."""
+    lookback = [table.lookback] if table.lookback else []
+    return [name, table.columns, table.time, *lookback]
 
 
 def _digest(*parts: object) -> str:

@@ -55,7 +55,7 @@ def commit(
     """Add the files of a cleaning to the lake.
 
     Rows and superseded versions are two Iceberg tables, so two commits; the first names the
-    file of the second, and the record of both, so that a killed attempt can be finished.
+    files of the second, and the record of both, so that a killed attempt can be finished.
     """
     definition = deployment.catalog.tables[table]
     buckets = deployment.settings.customer_buckets
@@ -67,15 +67,15 @@ def commit(
     )
     properties = {
         _TOKEN: token,
-        _ENTRIES: changes.entry_file or "",
+        _ENTRIES: json.dumps(changes.entry_files),
         _REPORT: json.dumps(record, ensure_ascii=False),
     }
     if changes.row_files:
         deployment.lake.append(f"clean.{table}", changes.row_files, properties)
-    if changes.entry_file:
+    if changes.entry_files:
         superseded = f"clean.{table}__superseded"
         deployment.lake.ensure(superseded, entry_columns(definition))
-        deployment.lake.append(superseded, [changes.entry_file], properties)
+        deployment.lake.append(superseded, changes.entry_files, properties)
 
 
 def lay_out(deployment: Deployment, table: str) -> bool:
@@ -110,6 +110,18 @@ def lay_out(deployment: Deployment, table: str) -> bool:
     return True
 
 
+def finish_entries(deployment: Deployment, table: str) -> None:
+    """Add the superseded versions of a table's newest commit, if it was killed before it did.
+
+    For a table of no cleanings: which files it has tells all.
+    """
+    properties = deployment.lake.last_commit(f"clean.{table}")
+    if _entry_files(properties):
+        superseded = f"clean.{table}__superseded"
+        deployment.lake.ensure(superseded, entry_columns(deployment.catalog.tables[table]))
+        deployment.lake.append(superseded, _entry_files(properties), _ours(properties))
+
+
 def finish_last(deployment: Deployment, table: str) -> None:
     """Finish the newest cleaning of a table if it was killed between its commits."""
     superseded = f"clean.{table}__superseded"
@@ -120,10 +132,16 @@ def finish_last(deployment: Deployment, table: str) -> None:
         record = json.loads(properties[_REPORT])
         if _is_recorded(deployment, record):
             continue
-        if properties[_ENTRIES]:
+        if _entry_files(properties):
             deployment.lake.ensure(superseded, entry_columns(deployment.catalog.tables[table]))
-            deployment.lake.append(superseded, [properties[_ENTRIES]], _ours(properties))
+            deployment.lake.append(superseded, _entry_files(properties), _ours(properties))
         remember(deployment, record)
+
+
+def _entry_files(properties: Mapping[str, str]) -> list[str]:
+    """The files of superseded versions that a commit names; older ones name one, as it is."""
+    said = properties.get(_ENTRIES, "")
+    return list(json.loads(said)) if said.startswith("[") else [said] * bool(said)
 
 
 def _ours(summary: Mapping[str, str]) -> dict[str, str]:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from tagline.casting import cast_sql, engine_type
 from tagline.definitions import TableDefinition
+from tagline.definitions.source import SourceTable
 from tagline.definitions.types import DataType
 from tagline.engines import Engine, Relation, identifier, literal
 from tagline.errors import QueryRefused, TaglineError, did_you_mean
-from tagline.loads import newest_parts, parts_sql
+from tagline.loads import merged, newest_parts, parts_sql, without
 from tagline.registry.schema import Load
 from tagline.rules import reason_sql
 from tagline.sources import Interval
 from tagline.sources.delivery import instant
 from tagline.sqlfiles import parse_sql
-from tagline.versions import BEGINNING, SOURCE, delivered_columns, row_columns
+from tagline.versions import BEGINNING, REASON, SOURCE, delivered_columns, row_columns
 
 if TYPE_CHECKING:
     from tagline.deployment import Deployment
@@ -28,7 +29,7 @@ _ROWS = "_delivered"  # the SQL file's result
 
 @dataclass(frozen=True)
 class Delivered:
-    """Rows of a canonical table in a Parquet file, one per key and valid_at.
+    """Rows of a canonical table in a Parquet file, one per key and valid_at, that meet `only`.
 
     `refused` is a file of (reason, position, row); `rows` counts kept and refused ones;
     `single`: no key comes twice, not even with another valid_at.
@@ -40,6 +41,7 @@ class Delivered:
     single: bool
     counts: Mapping[str, int]
     refused: str | None
+    only: str | None = None  # a condition on the file's columns; what does not meet it is refused
 
 
 def deliver_rows(
@@ -56,8 +58,18 @@ def deliver_rows(
     `scope` are the intervals asked for (None: a snapshot); refused rows name `load`.
     """
     query, relations = _query(deployment, table, source, loads, scope)
-    made = _Judging(deployment, table, source, query, relations, scope, scratch)
+    tables = deployment.catalog.sources[source].tables
+    seen = [part for name in loads for part in _seen(scope, tables[name]) or ()]
+    before = None if scope is None else without(seen, scope)
+    made = _Judging(deployment, table, source, query, relations, scope, before, scratch)
     return made.run(load)
+
+
+def _seen(scope: Sequence[Interval] | None, table: SourceTable) -> list[Interval] | None:
+    """The intervals whose rows the SQL sees: those asked for, and what they look back on."""
+    if scope is None:
+        return None
+    return merged(Interval(part.start - table.lookback, part.end) for part in scope)
 
 
 def _query(
@@ -78,7 +90,7 @@ def _query(
             relations[f"raw {name}"] = newest
             sql = f"SELECT * FROM {identifier(f'raw {name}')}"
         else:
-            chosen = newest_parts(loaded, scope)
+            chosen = newest_parts(loaded, _seen(scope, definition))
             sql, found = parts_sql(name, chosen, definition.columns, definition.time)
             relations.update(found)
         parts.append(f"{identifier(name)} AS ({sql})")
@@ -102,6 +114,7 @@ class _Judging:
     query: str
     relations: Mapping[str, Relation]
     scope: Sequence[Interval] | None
+    before: Sequence[Interval] | None  # what is looked back on: its rows are not delivered
     scratch: Path
 
     @property
@@ -117,23 +130,25 @@ class _Judging:
         rows = self.engine.write(self._judged_sql(load), self.relations, judged)
         columns = {
             **delivered_columns(self.table),
-            "undated": DataType.BOOLEAN,
-            "reason": DataType.TEXT,
-            "position": DataType.TEXT,
-            "row": DataType.TEXT,
+            "_undated": DataType.BOOLEAN,
+            "_reason": DataType.TEXT,
+            "_position": DataType.TEXT,
+            "_row": DataType.TEXT,
         }
         found = {"judged": Relation((judged,), columns)}
         repeated = self._find_repeated(found)
         counts, dated = self._count(found, repeated)
-        path, refused = judged, None
-        if counts or repeated:
+        path, refused, only = judged, None, None
+        if repeated:
             path = str(self.scratch / "delivered.parquet")
-            self.engine.write(self._kept_sql(repeated), found, path)
+            self.engine.write(self._kept_sql(), found, path)
+        elif counts:
+            only = f"{REASON} IS NULL"
         if counts:
             refused = str(self.scratch / "refused.parquet")
             self.engine.write(self._refused_sql(repeated, load), found, refused)
         undated = dated == 0 and self.scope is None and self.table.event_at is None
-        return Delivered(path, rows, undated, "several" not in found, counts, refused)
+        return Delivered(path, rows, undated, "several" not in found, counts, refused, only)
 
     def _judged_sql(self, load: int) -> str:
         """Every delivered row: typed columns, valid_at, and the reason if it is refused."""
@@ -153,18 +168,29 @@ class _Judging:
                 f"sql/sources/{self.source}/{self.name}.sql: an interval feed must return "
                 "valid_at, or its table must have event_at. Return it, or feed a snapshot."
             )
-        reason = reason_sql(self.table, found, zone, "d.valid_at_found", self.scope)
+        reason = reason_sql(self.table, found, zone, "d._valid_at", self.scope)
         shown = ", ".join(f"{self._stored(n, sql)} AS {identifier(n)}" for n, sql in typed.items())
         return (
-            f"{self.query}, judged AS (SELECT *, {moment} AS valid_at_found FROM {_ROWS} AS d), "
-            f"reasoned AS (SELECT d.*, {reason} AS reason_found "
-            "FROM judged AS d) "
-            f"SELECT {shown}, coalesce(d.valid_at_found, {instant(BEGINNING)}) AS valid_at, "
-            "d.valid_at_found IS NULL AS undated, d.reason_found AS reason, "
-            f"CASE WHEN d.reason_found IS NOT NULL THEN {self._position('d', load, typed)} END "
-            f"AS position, CASE WHEN d.reason_found IS NOT NULL THEN {self._row()} END AS row "
+            f"{self.query}, judged AS (SELECT *, {moment} AS _valid_at FROM {_ROWS} AS d), "
+            f"reasoned AS (SELECT d.*, {reason} AS _reason "
+            f"FROM judged AS d{self._asked_for()}) "
+            f"SELECT {shown}, coalesce(d._valid_at, {instant(BEGINNING)}) AS valid_at, "
+            "d._valid_at IS NULL AS _undated, d._reason AS _reason, "
+            f"CASE WHEN d._reason IS NOT NULL THEN {self._position('d', load, typed)} END "
+            f"AS _position, CASE WHEN d._reason IS NOT NULL THEN {self._row()} END AS _row "
             "FROM reasoned AS d"
         )
+
+    def _asked_for(self) -> str:
+        """Leaves out rows that were only looked back on: they came with their own interval."""
+        if not self.before:
+            return ""
+        moment = "d._valid_at"
+        inside = " OR ".join(
+            f"({moment} >= {instant(part.start)} AND {moment} < {instant(part.end)})"
+            for part in self.before
+        )
+        return f" WHERE NOT coalesce({inside}, false)"
 
     def _found_types(self) -> dict[str, str]:
         """The columns that the SQL file returns, with their types."""
@@ -222,7 +248,7 @@ class _Judging:
         path = str(self.scratch / "repeated.parquet")
         several = str(self.scratch / "several.parquet")
         repeated = self.engine.write(
-            f"SELECT {keys} FROM judged WHERE reason IS NULL GROUP BY ALL HAVING count(*) > 1",
+            f"SELECT {keys} FROM judged WHERE _reason IS NULL GROUP BY ALL HAVING count(*) > 1",
             found,
             several,
         )
@@ -230,7 +256,7 @@ class _Judging:
             found["several"] = Relation((several,), {name: types[name] for name in self.table.key})
             same = " AND ".join(f"k.{identifier(n)} = j.{identifier(n)}" for n in self.table.key)
             repeated = self.engine.write(
-                f"SELECT {keys}, valid_at FROM judged AS j WHERE reason IS NULL AND EXISTS "
+                f"SELECT {keys}, valid_at FROM judged AS j WHERE _reason IS NULL AND EXISTS "
                 f"(SELECT 1 FROM several AS k WHERE {same}) GROUP BY ALL HAVING count(*) > 1",
                 found,
                 path,
@@ -243,7 +269,7 @@ class _Judging:
             j_keys = ", ".join(f"j.{identifier(name)}" for name in self.table.key)
             selects.append(
                 f"SELECT {j_keys}, j.valid_at FROM judged AS j JOIN repeated AS r "
-                f"ON {self._same('r', 'j')} WHERE j.reason IS NULL GROUP BY ALL "
+                f"ON {self._same('r', 'j')} WHERE j._reason IS NULL GROUP BY ALL "
                 f"HAVING count(DISTINCT ({content})) > 1"
             )
         if others:
@@ -262,7 +288,7 @@ class _Judging:
         same = " AND ".join(f"s.{identifier(k)} = j.{identifier(k)}" for k in self.table.key)
         j_keys = ", ".join(f"j.{identifier(name)}" for name in self.table.key)
         return (
-            f"SELECT DISTINCT {j_keys}, j.valid_at FROM judged AS j WHERE j.reason IS NULL AND "
+            f"SELECT DISTINCT {j_keys}, j.valid_at FROM judged AS j WHERE j._reason IS NULL AND "
             f"EXISTS (SELECT 1 FROM stored AS s WHERE {same} "
             f"AND s.{SOURCE} <> {literal(self.source)})"
         )
@@ -277,37 +303,42 @@ class _Judging:
     def _count(self, found: Mapping[str, Relation], repeated: bool) -> tuple[dict[str, int], int]:
         """Refused rows by reason, and how many rows have a date."""
         made = self.engine.fetch(
-            "SELECT reason, count(*) AS n, count(*) FILTER (NOT undated) AS dated FROM judged "
-            "GROUP BY reason ORDER BY reason",
+            "SELECT _reason AS reason, count(*) AS n, count(*) FILTER (NOT _undated) AS dated "
+            "FROM judged GROUP BY _reason ORDER BY _reason",
             found,
         ).to_pylist()
         counts = {row["reason"]: row["n"] for row in made if row["reason"] is not None}
         if repeated:
             conflicts = self.engine.fetch(
                 f"SELECT count(*) AS n FROM judged AS j "
-                f"WHERE j.reason IS NULL AND {self._conflicting()}",
+                f"WHERE j._reason IS NULL AND {self._conflicting()}",
                 found,
             ).to_pylist()[0]["n"]
             if conflicts:
                 counts["conflicting_duplicate"] = conflicts
         return counts, sum(row["dated"] for row in made if row["reason"] is None)
 
-    def _kept_sql(self, repeated: bool) -> str:
+    def _kept_sql(self) -> str:
+        """Each row once: those alone that repeat are compared as a whole."""
         columns = ", ".join(f"j.{identifier(name)}" for name in self.table.columns)
-        if not repeated:
-            return f"SELECT {columns}, j.valid_at FROM judged AS j WHERE j.reason IS NULL"
+        rows = f"{columns}, j.valid_at FROM judged AS j WHERE j._reason IS NULL"
+        kept = f"AND NOT {self._conflicting()}"
+        again = f"EXISTS (SELECT 1 FROM repeated AS r WHERE {self._same('r', 'j')})"
         return (
-            f"SELECT DISTINCT {columns}, j.valid_at FROM judged AS j "
-            f"WHERE j.reason IS NULL AND NOT {self._conflicting()}"
+            f"SELECT {rows} {kept} AND NOT {again} UNION ALL "
+            f"SELECT DISTINCT {rows} {kept} AND {again}"
         )
 
     def _refused_sql(self, repeated: bool, load: int) -> str:
-        sql = "SELECT reason, position, row FROM judged WHERE reason IS NOT NULL"
+        sql = (
+            "SELECT _reason AS reason, _position AS position, _row AS row FROM judged "
+            "WHERE _reason IS NOT NULL"
+        )
         if not repeated:
             return sql
         pairs = ", ".join(f"{literal(n)}, j.{identifier(n)}" for n in self.table.columns)
         return (
             f"{sql} UNION ALL SELECT 'conflicting_duplicate', {self._position('j', load)}, "
             f"CAST(json_object({pairs}) AS VARCHAR) FROM judged AS j "
-            f"WHERE j.reason IS NULL AND {self._conflicting()}"
+            f"WHERE j._reason IS NULL AND {self._conflicting()}"
         )

@@ -70,6 +70,12 @@ def without(intervals: Iterable[Interval], taken: Iterable[Interval]) -> list[In
     return left
 
 
+def common(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:
+    """The instants that are in both."""
+    mine = merged(intervals)
+    return without(mine, without(mine, others))
+
+
 def covered(
     loads: Iterable[Load], idle: timedelta, midnight: Callable[[date], datetime]
 ) -> list[Interval]:

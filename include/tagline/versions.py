@@ -30,6 +30,7 @@ from tagline.storage import remove
 
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)  # valid_at of rows without a date
 SOURCE = "_source"
+REASON = "_reason"  # of a delivered row: why it is refused
 _INSTANTS = ("valid_at", "loaded_at")
 
 
@@ -38,9 +39,18 @@ class Changes:
     """Files that a delivery adds to a table, not yet in it."""
 
     row_files: tuple[str, ...] = ()
-    entry_file: str | None = None
+    entry_files: tuple[str, ...] = ()
     added: int = 0
     superseded: int = 0
+
+    def followed_by(self, later: Changes) -> Changes:
+        """These changes, and those of a delivery that came upon them."""
+        return Changes(
+            self.row_files + later.row_files,
+            self.entry_files + later.entry_files,
+            self.added + later.added,
+            self.superseded + later.superseded,
+        )
 
 
 def row_columns(table: TableDefinition) -> dict[str, DataType]:
@@ -87,23 +97,31 @@ class Versions:
         *,
         undated: bool = False,
         single: bool = False,
+        only: str | None = None,
+        before: Changes | None = None,
     ) -> Changes:
         """Write what a delivery changes.
 
         It holds all rows of `scope` (None: the whole table) and no others: `delivered` is a
-        Parquet file with one row per key and valid_at. An undated delivery is the present state
+        Parquet file with one row per key and valid_at, of those that meet `only`, a condition on
+        its columns and `REASON`. An undated delivery is the present state
         of the table; in a single one no key comes twice. A delivery that is already stored
-        changes nothing.
+        changes nothing. `before` are changes of other scopes that are not in the lake yet.
         """
-        stored = self.lake.relation(f"clean.{self.name}", row_columns(self.table))
-        entries = self.lake.relation(f"clean.{self.name}__superseded", entry_columns(self.table))
+        rows, ends = f"clean.{self.name}", f"clean.{self.name}__superseded"
+        before = before or Changes()
+        there = self.lake.relation(rows, row_columns(self.table))
+        stored = Relation(there.files + before.row_files, there.columns)
+        ended = self.lake.relation(ends, entry_columns(self.table))
+        entries = Relation(ended.files + before.entry_files, ended.columns)
         at = self._later_than(stored, at)
-        changed = Relation((delivered,), self._changed_columns)
-        if stored.files:
+        changed = Relation((delivered,), self._changed_columns, only=only)
+        compared = self._pruned(there, scope)
+        if compared.files:
             relations = {
-                "stored": self._pruned(stored, scope),
+                "stored": compared,
                 "entries": entries,
-                "delivered": Relation((delivered,), delivered_columns(self.table)),
+                "delivered": Relation((delivered,), self._changed_columns, only=only),
             }
             sql = self._undated_sql(at) if undated else self._dated_sql(scope)
             path = str(self.scratch / "changed.parquet")
@@ -111,8 +129,13 @@ class Versions:
                 return Changes()
             changed = Relation((path,), self._changed_columns)
         relations = {"stored": stored, "entries": entries, "changed": changed}
-        chain, links = str(self.scratch / "chain.parquet"), 0
-        if stored.files or not single:
+        touched, chain, links = str(self.scratch / "touched.parquet"), "", 0
+        if (stored.files or not single) and self.engine.write(
+            self._touched_sql(), relations, touched
+        ):
+            keys = {name: self.table.columns[name].type for name in self.table.key}
+            relations["touched"] = Relation((touched,), keys)
+            chain = str(self.scratch / "chain.parquet")
             links = self.engine.write(self._chain_sql(at), relations, chain)
         columns = {**row_columns(self.table), **_LINK}
         found = {"changed": changed, "chain": Relation((chain,) if links else (), columns)}
@@ -135,7 +158,8 @@ class Versions:
         superseded = self.engine.write(self._entries_sql(at), relations, entry_file)
         if not superseded:
             remove(entry_file)
-        return Changes(tuple(files), entry_file if superseded else None, added, superseded)
+        entry_files = (entry_file,) if superseded else ()
+        return Changes(tuple(files), entry_files, added, superseded)
 
     # Names and lists of columns
 
@@ -150,7 +174,11 @@ class Versions:
     @property
     def _changed_columns(self) -> dict[str, DataType]:
         """Columns of what changed; a delivery read so is all inserted (no action, no old copy)."""
-        extra = {"action": DataType.TEXT, "old_loaded_at": DataType.TIMESTAMP}
+        extra = {
+            "_action": DataType.TEXT,
+            "_old_loaded_at": DataType.TIMESTAMP,
+            REASON: DataType.TEXT,
+        }
         return {**delivered_columns(self.table), **extra}
 
     def _same(self, left: str, right: str, instants: Sequence[str] = ()) -> str:
@@ -191,8 +219,8 @@ class Versions:
     def _ended_sql(self) -> str:
         """From when on a stored row is hidden, and when that was recorded."""
         return (
-            f"ended AS (SELECT {self._keys}, valid_at, loaded_at, min(until_at) AS ended_at, "
-            "arg_min(recorded_at, until_at) AS ended_recorded FROM entries "
+            f"ended AS (SELECT {self._keys}, valid_at, loaded_at, min(until_at) AS _ended_at, "
+            "arg_min(recorded_at, until_at) AS _ended_recorded FROM entries "
             "WHERE until_at > valid_at GROUP BY ALL)"
         )
 
@@ -217,12 +245,12 @@ class Versions:
     def _dated_sql(self, scope: Sequence[Interval] | None) -> str:
         return (
             f"WITH {self._live_sql()}, {self._mine_sql(scope)}, "
-            "d AS (SELECT *, true AS here FROM delivered) "
+            "d AS (SELECT *, true AS _here FROM delivered) "
             f"SELECT {self._joined_columns()}, coalesce(d.valid_at, m.valid_at) AS valid_at, "
-            "CASE WHEN m.loaded_at IS NULL THEN 'insert' WHEN d.here IS NULL THEN 'retract' "
-            "ELSE 'replace' END AS action, m.loaded_at AS old_loaded_at "
+            "CASE WHEN m.loaded_at IS NULL THEN 'insert' WHEN d._here IS NULL THEN 'retract' "
+            "ELSE 'replace' END AS _action, m.loaded_at AS _old_loaded_at "
             f"FROM d FULL JOIN mine AS m ON {self._same('d', 'm', ('valid_at',))} "
-            f"WHERE m.loaded_at IS NULL OR d.here IS NULL OR {self._differs()}"
+            f"WHERE m.loaded_at IS NULL OR d._here IS NULL OR {self._differs()}"
         )
 
     def _undated_sql(self, at: datetime) -> str:
@@ -232,59 +260,67 @@ class Versions:
             f"WITH {self._live_sql()}, {self._mine_sql(None)}, {self._ended_sql()}, "
             f"newest AS (SELECT * FROM mine QUALIFY row_number() OVER "
             f"(PARTITION BY {self._keys} ORDER BY valid_at DESC, loaded_at DESC) = 1), "
-            f"m AS (SELECT n.*, e.ended_at FROM newest AS n LEFT JOIN ended AS e "
+            f"m AS (SELECT n.*, e._ended_at FROM newest AS n LEFT JOIN ended AS e "
             f"ON {self._same('e', 'n', _INSTANTS)}), "
-            "d AS (SELECT *, true AS here FROM delivered), "
+            "d AS (SELECT *, true AS _here FROM delivered), "
             "compared AS ("
             f"SELECT {self._joined_columns()}, "
-            f"CASE WHEN m.loaded_at IS NULL THEN {instant(BEGINNING)} WHEN d.here IS NULL "
+            f"CASE WHEN m.loaded_at IS NULL THEN {instant(BEGINNING)} WHEN d._here IS NULL "
             f"THEN m.valid_at ELSE {instant(at)} END AS valid_at, "
-            "CASE WHEN d.here IS NOT NULL THEN 'insert' "
-            f"WHEN {snapshot_row} THEN 'tombstone' ELSE 'vanished' END AS action, "
-            "CASE WHEN d.here IS NULL THEN m.loaded_at END AS old_loaded_at "
+            "CASE WHEN d._here IS NOT NULL THEN 'insert' "
+            f"WHEN {snapshot_row} THEN 'tombstone' ELSE 'vanished' END AS _action, "
+            "CASE WHEN d._here IS NULL THEN m.loaded_at END AS _old_loaded_at "
             f"FROM d FULL JOIN m ON {self._same('d', 'm')} "
-            "WHERE m.loaded_at IS NULL OR (d.here IS NULL AND m.ended_at IS NULL) "
-            f"OR (d.here IS NOT NULL AND (m.ended_at IS NOT NULL OR {self._differs()}))) "
-            "SELECT * FROM compared WHERE action <> 'vanished' UNION ALL "
+            "WHERE m.loaded_at IS NULL OR (d._here IS NULL AND m._ended_at IS NULL) "
+            f"OR (d._here IS NOT NULL AND (m._ended_at IS NOT NULL OR {self._differs()}))) "
+            "SELECT * FROM compared WHERE _action <> 'vanished' UNION ALL "
             f"SELECT {', '.join('o.' + identifier(name) for name in self.table.columns)}, "
             "o.valid_at, 'retract', o.loaded_at FROM mine AS o JOIN compared AS c "
-            f"ON {self._same('o', 'c')} WHERE c.action = 'vanished'"
+            f"ON {self._same('o', 'c')} WHERE c._action = 'vanished'"
         )
 
     # SQL: chains of versions
 
+    def _touched_sql(self) -> str:
+        """The keys that changed and have versions beside the one that came; mostly few."""
+        new = "FROM changed AS c WHERE coalesce(_action, 'insert') <> 'tombstone'"
+        return (
+            f"SELECT DISTINCT {self._keys} {new} AND EXISTS (SELECT 1 FROM stored AS s "
+            f"WHERE {self._same('s', 'c')}) UNION SELECT {self._keys} {new} "
+            f"GROUP BY {self._keys} HAVING count(*) > 1"
+        )
+
     def _chain_sql(self, at: datetime) -> str:
         """The versions, of keys that changed, whose end must be stated or stated anew.
 
-        `next_at` is the valid_at of the key's next version; a stale row has an end that no
+        `_next_at` is the valid_at of the key's next version; a stale row has an end that no
         version is the reason for any more.
         """
         keys, declared = self._keys, self._declared
         return (
             f"WITH {self._live_sql()}, {self._ended_sql()}, "
-            f"touched AS (SELECT DISTINCT {keys} FROM changed "
-            "WHERE coalesce(action, 'insert') <> 'tombstone'), "
-            f"kept AS (SELECT s.*, e.ended_at, e.ended_recorded FROM live AS s "
+            f"kept AS (SELECT s.*, e._ended_at, e._ended_recorded FROM live AS s "
             f"LEFT JOIN ended AS e ON {self._same('e', 's', _INSTANTS)} "
             f"WHERE EXISTS (SELECT 1 FROM touched AS t WHERE {self._same('t', 's')}) "
             "AND NOT EXISTS (SELECT 1 FROM changed AS c "
-            f"WHERE {self._same('c', 's', ('valid_at',))} AND c.old_loaded_at = s.loaded_at "
-            "AND c.action IN ('retract', 'replace'))), "
+            f"WHERE {self._same('c', 's', ('valid_at',))} AND c._old_loaded_at = s.loaded_at "
+            "AND c._action IN ('retract', 'replace'))), "
             f"versions AS (SELECT {declared}, {SOURCE}, valid_at, loaded_at, customer_bucket, "
-            "ended_at, ended_recorded, false AS fresh FROM kept UNION ALL "
+            "_ended_at, _ended_recorded, false AS _fresh FROM kept UNION ALL "
             f"SELECT {declared}, {literal(self.source)}, valid_at, {instant(at)}, "
-            "CAST(NULL AS BIGINT), NULL, NULL, true FROM changed "
-            "WHERE coalesce(action, 'insert') IN ('insert', 'replace')), "
+            "CAST(NULL AS BIGINT), NULL, NULL, true FROM changed AS c "
+            "WHERE coalesce(_action, 'insert') IN ('insert', 'replace') "
+            f"AND EXISTS (SELECT 1 FROM touched AS t WHERE {self._same('t', 'c')})), "
             f"several AS (SELECT {keys} FROM versions GROUP BY ALL "
-            "HAVING count(*) > 1 OR count(ended_at) > 0), "
+            "HAVING count(*) > 1 OR count(_ended_at) > 0), "
             f"chain AS (SELECT v.*, lead(v.valid_at) OVER (PARTITION BY "
             f"{', '.join('v.' + identifier(name) for name in self.table.key)} "
-            "ORDER BY v.valid_at) AS next_at FROM versions AS v "
+            "ORDER BY v.valid_at) AS _next_at FROM versions AS v "
             f"WHERE EXISTS (SELECT 1 FROM several AS t WHERE {self._same('t', 'v')})) "
-            f"SELECT {declared}, {SOURCE}, valid_at, loaded_at, customer_bucket, fresh, next_at, "
-            "ended_at, coalesce(ended_at <> ended_recorded "
-            "AND (next_at IS NULL OR ended_at < next_at), false) AS stale "
-            "FROM chain WHERE ended_at IS DISTINCT FROM next_at"
+            f"SELECT {declared}, {SOURCE}, valid_at, loaded_at, customer_bucket, _fresh, _next_at, "
+            "_ended_at, coalesce(_ended_at <> _ended_recorded "
+            "AND (_next_at IS NULL OR _ended_at < _next_at), false) AS _stale "
+            "FROM chain WHERE _ended_at IS DISTINCT FROM _next_at"
         )
 
     def _rows_sql(self, at: datetime) -> str:
@@ -293,30 +329,30 @@ class Versions:
         return (
             f"SELECT {self._declared}, {literal(self.source)} AS {SOURCE}, valid_at, "
             f"{instant(at)} AS loaded_at, {bucket} AS customer_bucket FROM changed "
-            "WHERE coalesce(action, 'insert') IN ('insert', 'replace') UNION ALL "
+            "WHERE coalesce(_action, 'insert') IN ('insert', 'replace') UNION ALL "
             f"SELECT {self._declared}, {SOURCE}, valid_at, {instant(at)}, customer_bucket "
-            "FROM chain WHERE stale"
+            "FROM chain WHERE _stale"
         )
 
     def _entries_sql(self, at: datetime) -> str:
         keys, now = self._keys, instant(at)
         selects = (
-            f"SELECT {keys}, valid_at, old_loaded_at AS loaded_at, valid_at AS until_at "
-            "FROM changed WHERE action IN ('retract', 'replace')",
-            f"SELECT {keys}, valid_at, old_loaded_at, {now} FROM changed "
-            "WHERE action = 'tombstone'",
-            f"SELECT {keys}, valid_at, loaded_at, valid_at FROM chain WHERE stale",
-            f"SELECT {keys}, valid_at, {now}, next_at FROM chain "
-            "WHERE (fresh OR stale) AND next_at IS NOT NULL",
-            f"SELECT {keys}, valid_at, loaded_at, next_at FROM chain WHERE NOT fresh "
-            "AND NOT stale AND next_at IS NOT NULL AND (ended_at IS NULL OR ended_at > next_at)",
+            f"SELECT {keys}, valid_at, _old_loaded_at AS loaded_at, valid_at AS until_at "
+            "FROM changed WHERE _action IN ('retract', 'replace')",
+            f"SELECT {keys}, valid_at, _old_loaded_at, {now} FROM changed "
+            "WHERE _action = 'tombstone'",
+            f"SELECT {keys}, valid_at, loaded_at, valid_at FROM chain WHERE _stale",
+            f"SELECT {keys}, valid_at, {now}, _next_at FROM chain "
+            "WHERE (_fresh OR _stale) AND _next_at IS NOT NULL",
+            f"SELECT {keys}, valid_at, loaded_at, _next_at FROM chain WHERE NOT _fresh AND NOT "
+            "_stale AND _next_at IS NOT NULL AND (_ended_at IS NULL OR _ended_at > _next_at)",
         )
         return f"SELECT *, {now} AS recorded_at FROM ({' UNION ALL '.join(selects)}) AS e"
 
 
 _LINK = {
-    "fresh": DataType.BOOLEAN,
-    "next_at": DataType.TIMESTAMP,
-    "ended_at": DataType.TIMESTAMP,
-    "stale": DataType.BOOLEAN,
+    "_fresh": DataType.BOOLEAN,
+    "_next_at": DataType.TIMESTAMP,
+    "_ended_at": DataType.TIMESTAMP,
+    "_stale": DataType.BOOLEAN,
 }

@@ -96,6 +96,29 @@ def test_an_undated_snapshot_is_versioned_by_its_loads(kiosk: Kiosk) -> None:
 
 
 @pytest.mark.slow
+def test_a_column_may_have_the_name_of_what_versions_are_made_with(kiosk: Kiosk) -> None:
+    texts = ("action", "reason", "position", "row")
+    named = dict.fromkeys(texts, "text") | dict.fromkeys(("fresh", "stale", "undated"), "boolean")
+    named |= dict.fromkeys(("next_at", "ended_at", "old_loaded_at"), "timestamp")
+    tables, values = kiosk.tables, {"text": "'replace'", "boolean": "true", "timestamp": "sold_at"}
+    shapes = {name: {"type": kind, "description": "Made."} for name, kind in named.items()}
+    tables["orders"]["columns"] |= shapes
+    shown = ", ".join(f"{values[kind]} AS {name}" for name, kind in named.items())
+    sql = (
+        "SELECT CAST(number AS VARCHAR) AS order_id, buyer AS customer_key, sold_at AS ordered_at, "
+        f"amount, {shown} FROM sales"
+    )
+    kiosk.define(tables=tables, sql={"orders": sql})
+    kiosk.sales(*SALES[:3], "7,ann,-7,2017-01-03 20:00:00")
+    made = kiosk.run(day(4))["orders"]
+    assert (made.added, made.superseded, made.quarantined) == (3, 0, {"negative_amount": 1})
+    kiosk.sales(*SALES[:1], "2,ann,20,2017-01-02 20:00:00", "3,ann,3,2017-01-02 09:00:00")
+    kiosk.run(day(4))
+    assert [row[0:4:3] for row in kiosk.read("orders")] == [("1", 1.0), ("2", 20.0), ("3", 3.0)]
+    assert {row[4] for row in kiosk.read("orders")} == {"replace"}
+
+
+@pytest.mark.slow
 def test_each_reason_to_refuse_a_row_is_given(kiosk: Kiosk) -> None:
     kiosk.define(
         sql={

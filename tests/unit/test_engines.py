@@ -41,6 +41,16 @@ def test_a_column_that_files_lack_is_null_and_others_are_hidden(
     ]
 
 
+def test_rows_that_do_not_meet_the_condition_are_not_shown(
+    engine: DuckDBEngine, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "a.parquet")
+    engine.write("SELECT range AS i, if(range = 2, 'why', NULL) AS r FROM range(4)", {}, path)
+    relation = Relation((path,), {"i": DataType.INTEGER}, only="r IS NULL")
+    made = engine.fetch("SELECT i FROM t ORDER BY i", {"t": relation}).to_pylist()
+    assert [row["i"] for row in made] == [0, 1, 3]
+
+
 def test_a_relation_without_files_is_empty(engine: DuckDBEngine) -> None:
     relation = Relation((), {"at": DataType.TIMESTAMP})
     made = engine.fetch("SELECT * FROM t", {"t": relation})

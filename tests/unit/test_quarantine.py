@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tagline import quarantine
-from tagline.errors import UnknownName
+from tagline.errors import TaglineError, UnknownName
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Kiosk
@@ -47,6 +47,15 @@ def test_a_replay_without_a_fix_changes_nothing(kiosk: Kiosk) -> None:
     made = quarantine.replay(kiosk.deployment, None, kiosk.clock + timedelta(hours=1))
     assert made.before == made.after == {"orders": {"negative_amount": 1}}
     assert len(kiosk.read("orders")) == 30
+
+
+def test_a_replay_that_fails_leaves_the_rows_where_they_are(kiosk: Kiosk) -> None:
+    kiosk.sales(*MANY, "1,ann,-1,2017-01-01 10:00:00")
+    kiosk.run(DAY_2)
+    kiosk.define(sql={"orders": "SELECT number AS order_id FROM sales"})
+    with pytest.raises(TaglineError, match="returns no column"):
+        quarantine.replay(kiosk.deployment, "orders", kiosk.clock + timedelta(hours=1))
+    assert quarantine.counts(kiosk.deployment) == {"orders": {"negative_amount": 1}}
 
 
 def test_rows_that_could_not_be_read_are_read_again_from_the_source(kiosk: Kiosk) -> None:

@@ -408,6 +408,14 @@ class TestParity:
         made = spark.fetch("SELECT count(t) AS t, count(u) AS u FROM r", {"r": hiding})
         assert made.to_pylist()[0]["t"] == 0 < made.to_pylist()[0]["u"]
 
+    def test_rows_that_do_not_meet_the_condition_are_not_shown(
+        self, spark: SparkEngine, relation: Relation
+    ) -> None:
+        known = Relation(relation.files, COLUMNS, only="t IS NULL")
+        made = spark.fetch("SELECT count(k) AS n, count(t) AS t FROM r", {"r": known}).to_pylist()
+        every = spark.fetch("SELECT count(k) AS n FROM r", {"r": relation}).to_pylist()
+        assert made[0]["t"] == 0 < made[0]["n"] < every[0]["n"]
+
     def test_an_empty_relation_gives_an_empty_file_with_all_columns(
         self, spark: SparkEngine, tmp_path: Path
     ) -> None:

@@ -88,6 +88,34 @@ class Shelf:
         scope: list[Interval] | None = None,
         source: str = "till",
     ) -> Changes:
+        made = self.changes(rows, at, scope, source)
+        self.store(made)
+        return made
+
+    def deliver_in_pieces(
+        self, rows: Sequence[tuple[Key, datetime, float | None]], at: datetime, scope: Interval
+    ) -> None:
+        """A piece for each day of the scope; the lake has none before it has all."""
+        made, start = Changes(), scope.start
+        while start < scope.end:
+            end = start + timedelta(days=1)
+            piece = [row for row in rows if start <= row[1] < end]
+            more = self.changes(piece, at, [Interval(start, end)], before=made)
+            made, start = made.followed_by(more), end
+        self.store(made)
+
+    def store(self, made: Changes) -> None:
+        self.lake.files.setdefault("clean.orders", []).extend(made.row_files)
+        self.lake.files.setdefault("clean.orders__superseded", []).extend(made.entry_files)
+
+    def changes(
+        self,
+        rows: Sequence[tuple[Key, datetime | None, float | None]],
+        at: datetime,
+        scope: list[Interval] | None = None,
+        source: str = "till",
+        before: Changes | None = None,
+    ) -> Changes:
         undated = scope is None and all(valid_at is None for _, valid_at, _ in rows)
         path = str(self.folder / "delivered.parquet")
         columns: list[list[Any]] = [
@@ -116,11 +144,7 @@ class Shelf:
             scratch=self.folder,
         )
         single = len({key for key, _, _ in rows}) == len(rows)
-        made = versions.changes(path, scope, at, undated=undated, single=single)
-        self.lake.files.setdefault("clean.orders", []).extend(made.row_files)
-        if made.entry_file:
-            self.lake.files.setdefault("clean.orders__superseded", []).append(made.entry_file)
-        return made
+        return versions.changes(path, scope, at, undated=undated, single=single, before=before)
 
     def read(self, as_of: datetime, known_at: datetime) -> list[Row]:
         return self.read_all([(as_of, known_at)])[0]
@@ -196,9 +220,12 @@ def moments(loads: int) -> list[tuple[datetime, datetime]]:
 
 @pytest.mark.slow
 @many
-@given(st.lists(st.tuples(DATED, WEEK, st.integers(1, 4), st.booleans()), min_size=1, max_size=5))
+@given(
+    st.lists(st.tuples(DATED, WEEK, st.integers(1, 4), st.booleans()), min_size=1, max_size=5),
+    st.booleans(),
+)
 def test_interval_deliveries_read_as_the_naive_model_says(
-    loads: list[tuple[dict[tuple[Key, int], float | None], int, int, bool]],
+    loads: list[tuple[dict[tuple[Key, int], float | None], int, int, bool]], in_pieces: bool
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shelf, model = Shelf(Path(folder)), DatedModel()
@@ -211,7 +238,11 @@ def test_interval_deliveries_read_as_the_naive_model_says(
             }
             model.deliver(inside, load_at(number), scope)
             delivered = [(key, valid_at, amount) for (key, valid_at), amount in inside.items()]
-            shelf.deliver(delivered, load_at(number), [scope])
+            if in_pieces:  # each is a microsecond later than the one before
+                just_before = load_at(number) - timedelta(milliseconds=1)
+                shelf.deliver_in_pieces(delivered, just_before, scope)
+            else:
+                shelf.deliver(delivered, load_at(number), [scope])
             if again:
                 later = load_at(number) + timedelta(hours=1)
                 assert shelf.deliver(delivered, later, [scope]) == Changes()

@@ -18,12 +18,14 @@ class Relation:
     """Parquet files read as one table with exactly these columns.
 
     A column that a file lacks is null there; columns that are not named are not shown; without
-    files the relation is empty. Those of `hidden` are shown as null whatever the files hold.
+    files the relation is empty. Those of `hidden` are shown as null whatever the files hold. Rows
+    that do not meet `only`, a condition on the columns in SQL of any engine, are not shown.
     """
 
     files: tuple[str, ...]
     columns: Mapping[str, DataType] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    only: str | None = None
 
 
 class Engine(Protocol):

@@ -149,7 +149,8 @@ def relation_sql(connection: duckdb.DuckDBPyConnection, relation: Relation) -> s
             shown.append(name)
         else:
             shown.append(f"CAST({name} AS {kind.sql}) AS {name}")
-    return f"SELECT {', '.join(shown)} FROM {source}"
+    where = f" WHERE {relation.only}" if relation.only else ""
+    return f"SELECT {', '.join(shown)} FROM {source}{where}"
 
 
 _SAME_TYPE = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ"}

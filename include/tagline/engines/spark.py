@@ -243,6 +243,8 @@ def _view(session: SparkSession, name: str, relation: Relation) -> None:
         schema = ", ".join(f"{_quoted(each)} {_TYPES[relation.columns[each]]}" for each in read)
         files = (Path(file).as_uri() for file in relation.files)
         frame = session.read.schema(schema).parquet(*files).selectExpr(*shown.values())
+    if relation.only:
+        frame = frame.where(relation.only)
     frame.createOrReplaceTempView(_quoted(name))
 
 

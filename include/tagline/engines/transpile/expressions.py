@@ -193,6 +193,9 @@ class Expressions:
         if isinstance(node, exp.Array):
             found = self._alike(node.expressions, "a list")
             return Typed(call("array", *(e.tree for e in found)), list_of(common(found, "a list")))
+        if isinstance(node, exp.ArrayConcat):
+            lists = self._alike([node.this, *node.expressions], "list_concat()")
+            return texts.list_concat(lists, common(lists, "list_concat()"))
         if isinstance(node, exp.Bracket):
             return self._item(node)
         if isinstance(node, exp.Subquery | exp.Query):

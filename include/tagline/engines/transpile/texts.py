@@ -19,6 +19,7 @@ from tagline.engines.transpile.trees import (
     NULL,
     NUMERIC,
     TEXT,
+    Kind,
     NotOnSpark,
     Typed,
     binary,
@@ -27,6 +28,7 @@ from tagline.engines.transpile.trees import (
     cast,
     closed,
     either,
+    list_of,
     number,
     require,
     text,
@@ -184,6 +186,18 @@ def list_contains(value: Typed, item: Typed) -> Typed:
     ]
     found = call("coalesce", call("array_contains", value.tree, item.tree), exp.false())
     return Typed(either((exp.and_(*known), found)), BOOLEAN)
+
+
+def list_concat(values: list[Typed], kind: Kind) -> Typed:
+    """list_concat(): lists of texts behind each other; a null list counts as an empty one."""
+    if kind != list_of(TEXT):
+        raise NotOnSpark(f"list_concat() of a {kind.name}")
+    nothing = cast(call("array"), "ARRAY<STRING>")
+    parts = [call("coalesce", value.tree, nothing.copy()) for value in values]
+    known = [
+        exp.Not(this=exp.Is(this=closed(value.tree), expression=exp.null())) for value in values
+    ]
+    return Typed(either((exp.or_(*known), call("concat", *parts))), kind)
 
 
 def md5(value: Typed) -> Typed:
