@@ -20,6 +20,7 @@ _TINY = 1e-15
 
 # a metric of weighted rows: weights (resamples × rows) -> a value per resample
 Metric = Callable[[Array], Array]
+Subjects = np.ndarray[Any, np.dtype[Any]]  # whose each row is
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,18 @@ class Interval:
 
 
 def evaluate(
-    label: Array, model: Array, rule: Array, champion: Array | None = None
+    label: Array,
+    model: Array,
+    rule: Array,
+    champion: Array | None = None,
+    *,
+    rule_probability: Array | None = None,
+    subjects: Subjects | None = None,
 ) -> dict[str, Interval]:
     """Measures of a model's probabilities, of a plain rule's scores, and of their difference.
+
+    Where the rule is a probability, the gain over its Brier score is measured too. `subjects`
+    says whose each row is, so that the rows of one are drawn together.
 
     All are measured on the same resamples of the same rows, so differences are paired. With the
     probabilities of the present champion, the gains over it are measured too: in ROC AUC, and in
@@ -68,7 +78,14 @@ def evaluate(
         differences["champion_gain_over_rule"] = ("champion_roc_auc", "rule_roc_auc")
         differences["gain_over_champion"] = ("roc_auc", "champion_roc_auc")
         differences["log_loss_gain_over_champion"] = ("champion_log_loss", "log_loss")
-    return bootstrap(metrics, differences, len(label))
+    if rule_probability is not None:
+        metrics["rule_brier"] = mean((rule_probability - label) ** 2)
+        metrics["rule_calibration_error"] = calibration_error(label, rule_probability)
+        differences["brier_gain_over_rule"] = ("rule_brier", "brier")
+        if champion is not None:
+            metrics["champion_brier"] = mean((champion - label) ** 2)
+            differences["champion_brier_gain_over_rule"] = ("rule_brier", "champion_brier")
+    return bootstrap(metrics, differences, len(label), subjects=subjects)
 
 
 def _losses(label: Array, probability: Array) -> Array:
@@ -92,17 +109,19 @@ def bootstrap(
     rows: int,
     resamples: int | None = None,
     confidence: float = 0.95,
+    subjects: Subjects | None = None,
 ) -> dict[str, Interval]:
     """Each metric and each difference of two, with its percentile interval.
 
-    From `resamples_of(rows)` resamples where nothing else is said.
+    From `resamples_of(rows)` resamples where nothing else is said. Where `subjects` says whose
+    each row is, subjects are drawn with all their rows: rows of one are not independent.
     """
     if resamples is None:
         resamples = resamples_of(rows)
     once = np.ones((1, rows))
     point = {name: float(metric(once)[0]) for name, metric in metrics.items()}
     drawn: dict[str, list[Array]] = {name: [] for name in metrics}
-    for weights in _resamples(rows, resamples):
+    for weights in _of_subjects(rows, resamples, subjects):
         for name, metric in metrics.items():
             drawn[name].append(metric(weights))
     sample = {name: np.concatenate(parts) for name, parts in drawn.items()}
@@ -131,6 +150,16 @@ def _interval(value: float, sample: Array, confidence: float) -> Interval:
     outside = 50 * (1 - confidence)
     low, high = np.nanpercentile(sample, [outside, 100 - outside])
     return Interval(value, float(low), float(high))
+
+
+def _of_subjects(rows: int, resamples: int, subjects: Subjects | None) -> Iterator[Array]:
+    """As `_resamples`, with the same number for all rows of a subject."""
+    if subjects is None:
+        yield from _resamples(rows, resamples)
+        return
+    named, place = np.unique(subjects, return_inverse=True)
+    for weights in _resamples(len(named), resamples):
+        yield weights[:, place]
 
 
 def _resamples(rows: int, resamples: int) -> Iterator[Array]:

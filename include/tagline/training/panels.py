@@ -31,10 +31,15 @@ CATEGORIES = frozenset({DataType.BOOLEAN, DataType.TEXT})
 
 @dataclass(frozen=True)
 class Schedule:
-    """The instants that a training looks at; `trained` is newest first."""
+    """The instants that a training looks at, newest first; `holdout` is the newest of all."""
 
-    holdout: datetime
+    holdouts: tuple[datetime, ...]
     trained: tuple[datetime, ...]
+
+    @property
+    def holdout(self) -> datetime:
+        """The newest instant, whose label horizon ends at as_of."""
+        return self.holdouts[0]
 
 
 @dataclass(frozen=True)
@@ -71,24 +76,29 @@ def hours_before(at: datetime, window: timedelta) -> datetime:
 
 
 def schedule(
-    panels: Panels, horizon: timedelta, as_of: datetime, before: Before = hours_before
+    panels: Panels,
+    horizon: timedelta,
+    as_of: datetime,
+    before: Before = hours_before,
+    holdouts: int = 1,
 ) -> Schedule:
-    """The holdout's instant, one horizon before as_of, and those of the panels trained on.
+    """The holdouts' instants, the newest one horizon before as_of, and those trained on.
 
-    A panel is trained on only when its label horizon ends by the holdout's instant, so that
+    A panel is trained on only when its label horizon ends by the oldest holdout, so that
     nothing that the holdout is asked to predict was ever seen. Days are those of `before`: of the
     business's wall clock, as the horizons of labels are. ModelRefused where no panel remains.
     """
-    holdout = before(as_of, horizon)
-    newest = before(holdout, horizon)
-    earlier = (before(holdout, panels.every * step) for step in range(1, panels.count))
-    trained = tuple(at for at in earlier if at <= newest)
+    newest = before(as_of, horizon)
+    instants = tuple(before(newest, panels.every * step) for step in range(panels.count))
+    judged = instants[:holdouts]
+    last = before(judged[-1], horizon)
+    trained = tuple(at for at in instants[holdouts:] if at <= last)
     if not trained:
         raise ModelRefused(
-            f"no panel has a horizon that ends by the holdout's {holdout.isoformat()}; "
+            f"no panel has a horizon that ends by the holdout's {judged[-1].isoformat()}; "
             "raise panels.count or panels.every"
         )
-    return Schedule(holdout, trained)
+    return Schedule(judged, trained)
 
 
 def typed_frame(table: pa.Table, types: Mapping[str, DataType]) -> pd.DataFrame:

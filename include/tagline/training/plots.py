@@ -78,7 +78,8 @@ def _roc(label: Array, model: Array, rule: Array) -> Figure:
     axes.plot([0, 1], [0, 1], color=GUIDE, linewidth=1)
     for score, colour, name in ((model, MODEL, "model"), (rule, RULE, "plain rule")):
         order = np.argsort(-score, kind="stable")
-        ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+        ranked = score[order]  # compared, not subtracted: who has no rule value scores -inf
+        ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(score) - 1)
         hits = np.cumsum(label[order])[ends]
         false = ends + 1 - hits
         axes.plot(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tagline.errors import ModelRefused
-from tagline.training.evaluate import Interval, Metric, bootstrap
+from tagline.training.evaluate import Interval, Metric, Subjects, bootstrap
 from tagline.training.panels import Array
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -55,9 +55,15 @@ def slices_of(
 
 
 def measure_slices(
-    measure: Callable[[Mask], Metric], slices: dict[tuple[str, str], Mask], rows: int
+    measure: Callable[[Mask], Metric],
+    slices: dict[tuple[str, str], Mask],
+    rows: int,
+    subjects: Subjects | None = None,
 ) -> tuple[Slice, ...]:
-    """The gap of each slice; `measure` makes the metric of the rows of a mask."""
+    """The gap of each slice; `measure` makes the metric of the rows of a mask.
+
+    `subjects` is as of `bootstrap`.
+    """
     if not slices:
         return ()
     metrics = {"all": _within(measure, np.ones(rows, dtype=bool))}
@@ -65,7 +71,7 @@ def measure_slices(
     for number, mask in enumerate(slices.values()):
         metrics[f"slice {number}"] = _within(measure, mask)
         differences[f"gap {number}"] = (f"slice {number}", "all")
-    measured = bootstrap(metrics, differences, rows)
+    measured = bootstrap(metrics, differences, rows, subjects=subjects)
     return tuple(
         Slice(tag, value, int(mask.sum()), measured[f"gap {number}"])
         for number, ((tag, value), mask) in enumerate(slices.items())

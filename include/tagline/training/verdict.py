@@ -89,13 +89,22 @@ def assess(
     if lacking:
         return Outcome(Verdict((*lacking, *looking_ahead)))
     rule = rule_score(definition.rule, holdout.rows)
+    given = rule_probability(definition.rule, holdout.rows, float(training.label.mean()))
     kinds = candidates_of(definition.candidates)
     choice = choose(kinds, features, trained, definition.horizon, before)
     tried = []
     for kind in kinds:
         fitted = fit(kind, features, training, described)
         scores = fitted.probability(holdout.rows)
-        tried.append(Tried(fitted, scores, evaluate(holdout.label, scores, rule, champion)))
+        measured = evaluate(
+            holdout.label,
+            scores,
+            rule,
+            champion,
+            rule_probability=given,
+            subjects=holdout.customers,
+        )
+        tried.append(Tried(fitted, scores, measured))
     chosen = next(one for one in tried if one.fitted.kind == choice.chosen)
     slices = binary_slices(definition, holdout, chosen.scores)
     drift = holdout_drift(chosen.fitted.pipeline, holdout)
@@ -121,7 +130,7 @@ def binary_slices(definition: BinaryModel, holdout: Panel, scores: Array) -> tup
         return roc_auc(label[mask], scores[mask])
 
     slices = slices_of(holdout.rows, definition.slices, enough_rows)
-    return measure_slices(area, slices, len(label))
+    return measure_slices(area, slices, len(label), holdout.customers)
 
 
 def holdout_drift(model: TagClassifier, holdout: Panel) -> dict[str, float]:
@@ -235,6 +244,11 @@ def judge(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[str, ...]:
             f"the gain over the plain rule, {gain}, is not surely above min_gain_over_rule "
             f"{gate.min_gain_over_rule:g}"
         )
+    brier = metrics.get("brier_gain_over_rule")
+    if brier is not None and not brier.low > 0:
+        reasons.append(
+            f"the gain over the plain rule in Brier score, {brier}, is not surely above 0"
+        )
     if not calibration.value <= gate.max_calibration_error:
         reasons.append(
             f"calibration error {calibration} is above max_calibration_error "
@@ -258,7 +272,8 @@ def against_champion(gate: ModelGate, metrics: Mapping[str, Interval]) -> tuple[
         metrics["champion_roc_auc"].low > 0.5
         and metrics["champion_roc_auc"].value >= gate.min_roc_auc
         and metrics["champion_gain_over_rule"].low > gate.min_gain_over_rule
-        and metrics["champion_calibration_error"].value <= gate.max_calibration_error,
+        and metrics["champion_calibration_error"].value <= gate.max_calibration_error
+        and ("rule_brier" not in metrics or metrics["champion_brier_gain_over_rule"].low > 0),
     )
 
 
@@ -279,6 +294,24 @@ def champion_stays(
             "is not surely above 0, and the champion keeps the gate's limits on this holdout",
         )
     return ()
+
+
+def rule_probability(rule: PlainRule, rows: pd.DataFrame, otherwise: float) -> Array | None:
+    """The plain rule's tag as a probability, `otherwise` where it is missing; None if it is none.
+
+    ModelRefused where a value lies outside 0 to 1.
+    """
+    if not rule.is_probability:
+        return None
+    values = rule_score(rule, rows)
+    values = np.where(np.isneginf(values), otherwise, values)
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ModelRefused(
+            f"the plain rule's tag {rule.tag!r} is no probability: it has values from "
+            f"{values.min():g} to {values.max():g}; name one between 0 and 1, or leave out "
+            "is_probability"
+        )
+    return values
 
 
 def rule_score(rule: PlainRule, rows: pd.DataFrame) -> Array:

@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
 from tagline.definitions.types import DataType, Definition, Duration, Slug
 
 
 class PlainRule(Definition):
-    """The rule that a model must beat: one tag, read as a score."""
+    """The rule that a model must beat: one tag, read as a score, or as a probability if it is one.
+
+    A model must also be surely better in Brier score than a rule that is a probability.
+    """
 
     tag: Slug
     high_means: Literal["positive", "negative"]
+    is_probability: bool = False
+
+    @model_validator(mode="after")
+    def _of_the_label(self) -> Self:
+        if self.is_probability and self.high_means == "negative":
+            raise ValueError("is_probability goes with high_means: positive")
+        return self
+
+
+class HoldoutPanels(Panels):
+    """Panels of which the newest `holdouts` are judged together.
+
+    One instant may have too few rows to judge a model by. Only panels whose label horizon ends by
+    the oldest holdout's instant are trained on; resamples keep the rows of one subject together.
+    """
+
+    holdouts: int = Field(1, ge=1, le=36)
+
+    @model_validator(mode="after")
+    def _some_left(self) -> Self:
+        if self.holdouts >= self.count:
+            raise ValueError(f"holdouts {self.holdouts} leave none of {self.count} to train on")
+        return self
 
 
 class ModelGate(Definition):
@@ -41,7 +67,7 @@ class BinaryModel(ModelHead):
     rule: PlainRule
     candidates: tuple[Literal["logistic_regression", "boosted_trees"], ...] = Field(min_length=1)
     slices: tuple[Slug, ...] = ()  # text or boolean tags; the model is to be good for each value
-    panels: Panels
+    panels: HoldoutPanels
     gate: ModelGate
     drift: DriftLimits = DriftLimits()
     threshold: float = Field(0.5, gt=0, lt=1)  # of the class output

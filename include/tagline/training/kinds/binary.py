@@ -21,6 +21,7 @@ from tagline.training.panels import (
     MOST_JUDGED,
     MOST_TRAINED,
     Panel,
+    Schedule,
     schedule,
     stack,
     thinned,
@@ -31,15 +32,25 @@ from tagline.training.verdict import Outcome, Tried, assess
 
 
 def train(asked: Training) -> Judged:
-    """Fit on the older panels and judge on the newest, whose horizon ends at as_of."""
+    """Fit on the older panels and judge on the newest, the last of which ends at as_of."""
     definition, deployment = asked.definition, asked.deployment
     assert isinstance(definition, BinaryModel)
     catalog = deployment.catalog
     types = tags_read(catalog, definition)
     features = {slug: types[slug] for slug in definition.features}
-    plan = schedule(definition.panels, definition.horizon, asked.as_of, catalog.before)
+    plan = schedule(
+        definition.panels,
+        definition.horizon,
+        asked.as_of,
+        catalog.before,
+        definition.panels.holdouts,
+    )
     compared = tuple(definition.compared.values())
-    holdout = thinned(load_panel(deployment, definition, compared, plan.holdout), MOST_JUDGED)
+    most = MOST_JUDGED // len(plan.holdouts)
+    held_out = [
+        thinned(load_panel(deployment, definition, compared, each), most) for each in plan.holdouts
+    ]
+    holdout = stack(held_out)
     share = MOST_TRAINED // len(plan.trained)
     trained = [
         thinned(load_panel(deployment, definition, compared, each), share) for each in plan.trained
@@ -51,7 +62,7 @@ def train(asked: Training) -> Judged:
         trained,
         holdout,
         champion,
-        looking_ahead(deployment, features, holdout),
+        looking_ahead(deployment, features, held_out[0]),
         {slug: described(catalog.tags[slug].definition) for slug in features},
         catalog.before,
     )
@@ -65,6 +76,7 @@ def train(asked: Training) -> Judged:
         counts={
             "holdout": {
                 "as_of": plan.holdout.isoformat(),
+                **_oldest(plan),
                 "rows": len(holdout.label),
                 "positives": holdout.positives,
             },
@@ -75,7 +87,7 @@ def train(asked: Training) -> Judged:
             },
             **({"gate": looked_at(outcome.slices, outcome.drift)} if chosen is not None else {}),
         },
-        digests={panel.as_of.isoformat(): panel.digest for panel in (*trained, holdout)},
+        digests={panel.as_of.isoformat(): panel.digest for panel in (*trained, *held_out)},
         params={
             "holdout": plan.holdout.isoformat(),
             "panels": len(trained),
@@ -88,6 +100,11 @@ def train(asked: Training) -> Judged:
         example=training.rows[list(features)].head(200),
         label_end_at=asked.as_of,  # the holdout's horizon ends here
     )
+
+
+def _oldest(plan: Schedule) -> dict[str, str]:
+    """The first of several holdouts."""
+    return {"first_as_of": plan.holdouts[-1].isoformat()} if len(plan.holdouts) > 1 else {}
 
 
 def _candidate(one: Tried, outcome: Outcome, holdout: Panel) -> Candidate:
