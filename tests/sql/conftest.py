@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ SQL_TYPES = {
     "text": "VARCHAR",
     "date": "DATE",
     "timestamp": "TIMESTAMPTZ",
+    "list of text": "VARCHAR[]",
 }
 
 Row = Mapping[str, Any]
@@ -25,8 +27,14 @@ Rows = Sequence[Row]
 RunSql = Callable[..., list[dict[str, Any]]]
 
 
+@cache
+def _definition(kind: str, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((INCLUDE / kind / f"{name}.yaml").read_text("utf-8"))
+    return found
+
+
 def _columns(kind: str, name: str, table: str | None = None) -> dict[str, str]:
-    definition = yaml.safe_load((INCLUDE / kind / f"{name}.yaml").read_text("utf-8"))
+    definition = _definition(kind, name)
     if table is not None:
         return dict(definition["tables"][table]["columns"])
     return {column: shape["type"] for column, shape in definition["columns"].items()}
@@ -50,7 +58,12 @@ def _result(
 ) -> list[dict[str, Any]]:
     found = connection.execute(path.read_text("utf-8"))
     names = [column[0] for column in found.description or ()]
-    assert set(names) - {"valid_at"} == set(_columns("tables", canonical))
+    definition = _definition("tables", canonical)
+    assert set(names) - {"valid_at"} <= set(definition["columns"])
+    for column, shape in definition[
+        "columns"
+    ].items():  # a source may not know those that may be null
+        assert shape.get("nullable", True) or column in names, column
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
@@ -65,7 +78,7 @@ def source_sql() -> RunSql:
     """Call with source, canonical table and raw rows by raw table; returns the canonical rows."""
 
     def run(source: str, canonical: str, **raw: Rows) -> list[dict[str, Any]]:
-        definition = yaml.safe_load((INCLUDE / "sources" / f"{source}.yaml").read_text("utf-8"))
+        definition = _definition("sources", source)
         with _connect() as connection:
             for table in definition["tables"]:
                 _fill(connection, table, _columns("sources", source, table), raw.get(table, ()))
@@ -81,8 +94,8 @@ def derived_sql() -> RunSql:
 
     def run(derived: str, **rows: Rows) -> list[dict[str, Any]]:
         with _connect() as connection:
-            for table, given in rows.items():
-                _fill(connection, table, _columns("tables", table), given)
+            for table, given in rows.items():  # a reader names the customer of each row, too
+                _fill(connection, table, _columns("tables", table) | {"customer_id": "text"}, given)
             return _result(connection, INCLUDE / "sql" / "derived" / f"{derived}.sql", derived)
 
     return run

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from tests.system.demos import fresh_home, shown_by_demo
 
 from tagline.database import database_url
-from tagline.settings import PROJECT, Settings
+from tagline.settings import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 DAYS = range(25, 27)  # of December 2017
@@ -23,40 +19,14 @@ DAYS = range(25, 27)  # of December 2017
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A fresh home with a short path, for the sake of its socket."""
-    folder = Path(tempfile.mkdtemp(prefix="tl", dir="/tmp"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with fresh_home() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
-def definitions(home: Path) -> Path:
-    """The project's definitions, but for a demo of two days instead of seven."""
-    folder = home / "include"
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", folder, ignore=without)
-    grocer = folder / "businesses" / "grocer.yaml"
-    text = grocer.read_text("utf-8")
-    grocer.write_text(re.sub(r"(demo: .*days: )7", rf"\g<1>{len(DAYS)}", text), "utf-8")
-    assert grocer.read_text("utf-8") != text
-    return folder
-
-
-@pytest.fixture(scope="module")
-def shown(home: Path, definitions: Path) -> str:
-    """What the demo prints, once it has ended well."""
-    here = {"TAGLINE_HOME": str(home), "TAGLINE_DEFINITIONS": str(definitions)}
-    done = subprocess.run(
-        [sys.executable, "-m", "tagline.servers", "demo", "--once"],
-        cwd=PROJECT,
-        env=os.environ | here | {"COLUMNS": "160"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def shown(home: Path) -> str:
+    """What the demo prints, of two days instead of seven."""
+    return shown_by_demo(home, "grocer", len(DAYS))
 
 
 def test_the_demo_shows_a_line_per_day_and_the_model_against_the_rule(shown: str) -> None:
@@ -67,6 +37,7 @@ def test_the_demo_shows_a_line_per_day_and_the_model_against_the_rule(shown: str
     assert re.search(
         rf"lapse_risk as of 2017-12-{DAYS[0]}: accepted, holdout ROC AUC 0\.\d+", shown
     )
+    assert f"Tags by dimension as of 2017-12-{DAYS[-1]}" in shown
     assert re.search(r"the plain rule's 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", shown)
 
 

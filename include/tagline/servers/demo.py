@@ -9,11 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from tagline.catalog import load_catalog
+from tagline.catalog import Catalog, load_catalog
 from tagline.errors import TaglineError
 from tagline.registry import Registry, open_registry
 from tagline.servers import summary
 from tagline.servers.airflow_api import FINISHED
+from tagline.servers.demo_source import prepare_source
 from tagline.servers.stack import Say, Stack, running
 from tagline.settings import Settings
 
@@ -34,12 +35,14 @@ def demo(settings: Settings, console: Console, *, once: bool) -> None:
         )
     days = [plan.first_as_of + timedelta(days=number) for number in range(plan.days)]
     say = talker(console)
+    if plan.prepare is not None:
+        prepare_source(settings, plan.prepare, say)
     with running(settings, say) as stack:
         registry = open_registry(settings)
         say(f"Loading the history and training the models as of {days[0]}")
         _train(stack, days[0], say)
         say(f"Backfilling {len(days)} days, {_ACTIVE} at a time")
-        _backfill(stack, registry, [catalog.midnight(day) for day in days], say)
+        _backfill(stack, registry, catalog, days, say)
         summary.show(console, registry, catalog, days)
         summary.show_links(console, stack.airflow, stack.mlflow_url, settings)
         if not once:
@@ -76,9 +79,12 @@ def _train(stack: Stack, day: date, say: Say) -> None:
         raise DemoFailed(_what_failed(stack, [run]))
 
 
-def _backfill(stack: Stack, registry: Registry, instants: list[datetime], say: Say) -> None:
+def _backfill(
+    stack: Stack, registry: Registry, catalog: Catalog, days: list[date], say: Say
+) -> None:
     """Release the days as a user would: by one backfill, watched until its last run ends."""
-    first, last = (instant - timedelta(days=1) for instant in (instants[0], instants[-1]))
+    ends = (catalog.midnight(day) for day in (days[0], days[-1]))
+    first, last = (end - timedelta(days=1) for end in ends)
     stack.airflow.unpause("customer_tags")
     if stack.airflow.is_backfilling("customer_tags"):
         say("  waiting for the backfill of an interrupted demo")
@@ -93,8 +99,8 @@ def _backfill(stack: Stack, registry: Registry, instants: list[datetime], say: S
             if run["state"] in FINISHED and run["dag_run_id"] not in told:
                 told.add(run["dag_run_id"])
                 as_of = datetime.fromisoformat(run["data_interval_end"])
-                say(f"  {summary.sentence(registry, as_of, run)}")
-        if len(told) == len(instants):
+                say(f"  {summary.sentence(registry, catalog, as_of, run)}")
+        if len(told) == len(days):
             break
     failed = [run for run in runs if run["state"] != "success"]
     if failed:

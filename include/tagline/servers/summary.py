@@ -1,4 +1,4 @@
-"""What the demo shows in the end: a line per day, the model against the plain rule, the links."""
+"""What the demo shows in the end: days, tags by dimension, grades, models, the links."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ from tagline.catalog import Catalog
 from tagline.registry import Registry
 from tagline.registry.schema import ModelVersion, Run
 from tagline.servers.airflow_api import AirflowApi
+from tagline.servers.dimensions import coverage_table, grade_lines
 from tagline.settings import Settings
 
 
-def sentence(registry: Registry, as_of: datetime, dag_run: Mapping[str, Any]) -> str:
-    """One line on a finished day."""
+def sentence(
+    registry: Registry, catalog: Catalog, as_of: datetime, dag_run: Mapping[str, Any]
+) -> str:
+    """One line on a finished day, which is named as the business names it."""
+    day = catalog.day(as_of)
     run = _newest_run(registry, as_of)
     seconds = f"{dag_run['duration'] or 0:.0f} s"
     if run is None or dag_run["state"] != "success":
-        return f"{as_of:%Y-%m-%d}: {dag_run['state']} after {seconds}"
+        return f"{day}: {dag_run['state']} after {seconds}"
     made = run.stages.get("release", {})
     return (
-        f"{as_of:%Y-%m-%d}: {run.status}, release {made.get('release', '-')}, "
+        f"{day}: {run.status}, release {made.get('release', '-')}, "
         f"{made.get('customers', 0):,} customers, {made.get('tags', 0)} tags, {seconds}"
     )
 
 
 def show(console: Console, registry: Registry, catalog: Catalog, days: Sequence[date]) -> None:
-    """Print what was loaded, the table of days, and the models' figures."""
+    """Print what was loaded, the days, the newest day's tags and grades, the models' figures."""
     loaded = _newest_run(registry, catalog.midnight(days[0]), training=True)
     if loaded is not None:
-        console.print(_history(loaded), highlight=False)
+        console.print(_history(catalog, loaded), highlight=False)
     table = Table(
         title=f"{catalog.definition.name.en}: released customer tags", title_justify="left"
     )
@@ -48,8 +52,15 @@ def show(console: Console, registry: Registry, catalog: Catalog, days: Sequence[
         if run is not None:
             table.add_row(*_cells(day, run))
     console.print(table)
+    newest = _newest_run(registry, catalog.midnight(days[-1]))
+    if newest is not None:
+        console.print(coverage_table(catalog, newest))
+        for line in grade_lines(catalog, newest):
+            console.print(line, highlight=False)
     for model in catalog.models:
-        console.print(_model_line(registry, model, catalog.midnight(days[0])), highlight=False)
+        console.print(
+            _model_line(registry, model, days[0], catalog.midnight(days[0])), highlight=False
+        )
 
 
 def show_links(console: Console, airflow: AirflowApi, mlflow_url: str, settings: Settings) -> None:
@@ -72,10 +83,12 @@ def quarantined(run: Run) -> Counter[str]:
     return reasons
 
 
-def _history(run: Run) -> str:
+def _history(catalog: Catalog, run: Run) -> str:
     tables = run.stages.get("clean", {}).get("tables", {})
     rows = ", ".join(f"{table['added']:,} {name}" for name, table in tables.items())
-    return f"Loaded up to {run.as_of:%Y-%m-%d}: {rows}; quarantined: {_reasons(quarantined(run))}"
+    return (
+        f"Loaded up to {catalog.day(run.as_of)}: {rows}; quarantined: {_reasons(quarantined(run))}"
+    )
 
 
 def _reasons(refused: Mapping[str, int]) -> str:
@@ -96,7 +109,7 @@ def _cells(day: date, run: Run) -> list[str]:
     ]
 
 
-def _model_line(registry: Registry, model: str, as_of: datetime) -> str:
+def _model_line(registry: Registry, model: str, day: date, as_of: datetime) -> str:
     with registry.session() as session:
         found = session.scalars(
             select(ModelVersion)
@@ -112,13 +125,14 @@ def _model_line(registry: Registry, model: str, as_of: datetime) -> str:
         if (metric := found.metrics.get(name)) and None not in metric.values()
     ]
     reasons = f" ({'; '.join(found.reasons)})" if found.reasons else ""
-    return ", ".join([f"{model} as of {as_of:%Y-%m-%d}: {found.verdict}{reasons}", *shown])
+    return ", ".join([f"{model} as of {day}: {found.verdict}{reasons}", *shown])
 
 
 _FIGURES = {
     "roc_auc": "holdout ROC AUC",
     "rule_roc_auc": "the plain rule's",
     "gain_over_rule": "gain",
+    "brier_gain_over_rule": "gain in Brier score",
     "mae": "holdout mean absolute error",
     "past_rate_mae": "going on as in the past",
     "gain_over_past_rate": "gain",

@@ -1,0 +1,50 @@
+-- A payment is known from its booking on, a day or two after the money came. A wrong booking is
+-- deleted: reversed from then on, and booked again as another payment. One that was booked on a
+-- contract that does not exist names no customer: it goes to quarantine.
+WITH rates AS (
+  SELECT
+    currency,
+    month,
+    cny,
+    lead(month) OVER (PARTITION BY currency ORDER BY month) AS next_month,
+    row_number() OVER (PARTITION BY currency ORDER BY month) AS number
+  FROM exchange_rates
+),
+
+rated AS (
+  SELECT c.contract_no, c.account_no, rates.cny
+  FROM contracts AS c
+  LEFT JOIN rates
+    ON rates.currency = c.currency
+    AND (rates.number = 1 OR rates.month <= c.signed_on)
+    AND (rates.next_month IS NULL OR rates.next_month > c.signed_on)
+),
+
+versions AS (
+  SELECT *, 'booked' AS status, created_at AS valid_at
+  FROM payments
+  WHERE NOT is_deleted OR updated_at > created_at
+  UNION ALL
+  SELECT *, 'reversed' AS status, updated_at AS valid_at
+  FROM payments
+  WHERE is_deleted
+)
+
+SELECT
+  v.payment_no AS payment_id,
+  v.contract_no || '/' || v.instalment_no AS receivable_id,
+  v.contract_no AS order_id,
+  'crm:' || rated.account_no AS customer_key,
+  timezone('Asia/Shanghai', CAST(v.paid_on AS TIMESTAMP)) AS paid_at,
+  v.created_at AS booked_at,
+  v.status,
+  round(v.amount * rated.cny, 2) AS amount,
+  v.amount AS booked_amount,
+  timezone('Asia/Shanghai', CAST(i.due_on AS TIMESTAMP) + INTERVAL 1 DAY) AS due_at,
+  date_diff('day', i.due_on, v.paid_on) AS days_late,
+  v.valid_at
+FROM versions AS v
+LEFT JOIN rated ON rated.contract_no = v.contract_no
+LEFT JOIN instalments AS i
+  ON i.contract_no = v.contract_no
+  AND i.instalment_no = v.instalment_no

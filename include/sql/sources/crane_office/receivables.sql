@@ -1,0 +1,88 @@
+-- An instalment as it stood at each change: when it was agreed or its day was moved, when a payment
+-- was booked, and when a booking was reversed. Money is at the rate of the contract's month, so that
+-- what is open does not change with the rates. Halves of an instalment are rounded: what lies within
+-- five hundredths is paid.
+WITH rates AS (
+  SELECT
+    currency,
+    month,
+    cny,
+    lead(month) OVER (PARTITION BY currency ORDER BY month) AS next_month,
+    row_number() OVER (PARTITION BY currency ORDER BY month) AS number
+  FROM exchange_rates
+),
+
+rated AS (
+  SELECT c.contract_no, c.account_no, rates.cny
+  FROM contracts AS c
+  LEFT JOIN rates
+    ON rates.currency = c.currency
+    AND (rates.number = 1 OR rates.month <= c.signed_on)
+    AND (rates.next_month IS NULL OR rates.next_month > c.signed_on)
+),
+
+agreed AS (
+  SELECT contract_no, instalment_no, due_on, amount, updated_at FROM instalments
+  UNION
+  SELECT contract_no, instalment_no, due_on, amount, updated_at FROM instalment_changes
+),
+
+changes AS (
+  SELECT contract_no, instalment_no, updated_at AS changed_at, due_on, amount, 0 AS paid, NULL AS paid_on
+  FROM agreed
+  UNION ALL
+  SELECT contract_no, instalment_no, created_at AS changed_at, NULL AS due_on, NULL AS amount, amount AS paid, paid_on
+  FROM payments
+  UNION ALL
+  SELECT contract_no, instalment_no, updated_at AS changed_at, NULL AS due_on, NULL AS amount, -amount AS paid, NULL AS paid_on
+  FROM payments
+  WHERE is_deleted
+),
+
+points AS (
+  SELECT
+    contract_no,
+    instalment_no,
+    changed_at,
+    max(due_on) AS due_on,
+    max(amount) AS amount,
+    sum(CAST(paid AS DECIMAL(18, 2))) AS paid,
+    max(paid_on) AS paid_on
+  FROM changes
+  GROUP BY contract_no, instalment_no, changed_at
+),
+
+states AS (
+  SELECT
+    contract_no,
+    instalment_no,
+    changed_at,
+    last_value(due_on IGNORE NULLS) OVER so_far AS due_on,
+    last_value(amount IGNORE NULLS) OVER so_far AS amount,
+    CAST(sum(paid) OVER so_far AS DOUBLE) AS paid,
+    last_value(paid_on IGNORE NULLS) OVER so_far AS paid_on
+  FROM points
+  WINDOW so_far AS (
+    PARTITION BY contract_no, instalment_no ORDER BY changed_at
+    ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+  )
+)
+
+SELECT
+  s.contract_no || '/' || s.instalment_no AS receivable_id,
+  s.contract_no AS order_id,
+  'crm:' || rated.account_no AS customer_key,
+  s.instalment_no AS number,
+  timezone('Asia/Shanghai', CAST(s.due_on AS TIMESTAMP) + INTERVAL 1 DAY) AS due_at,
+  round(s.amount * rated.cny, 2) AS amount,
+  s.amount AS booked_amount,
+  round(s.paid * rated.cny, 2) AS paid_amount,
+  if(s.amount - s.paid > 0.05, round((s.amount - s.paid) * rated.cny, 2), 0) AS open_amount,
+  s.amount - s.paid > 0.05 AS is_open,
+  CASE
+    WHEN s.amount - s.paid <= 0.05 THEN timezone('Asia/Shanghai', CAST(s.paid_on AS TIMESTAMP))
+  END AS settled_at,
+  s.changed_at AS valid_at
+FROM states AS s
+INNER JOIN rated ON rated.contract_no = s.contract_no
+WHERE s.due_on IS NOT NULL
