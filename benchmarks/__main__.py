@@ -9,6 +9,7 @@
     days                a day after 400 days against a day after 800
     purchases           the purchase process of 10,000 to a million customers
     models              training and scoring of a binary model of as many customers
+    cranes              the crane maker's first load and the day after, at a hundred times its size
     serving             profiles, audiences, in process and over HTTP; Airflow's own share
     report              write the page from the results
     clean               remove the generated data
@@ -121,6 +122,14 @@ def models(options: argparse.Namespace) -> None:
     models(options.customers, options.candidates or KINDS)
 
 
+def cranes(options: argparse.Namespace) -> None:
+    """The crane maker, at a size of --crane-customers."""
+    from benchmarks.cranes import cranes
+
+    machines = options.crane_customers * 5 // 2
+    cranes(options.work, options.crane_customers, machines, options.memory, keep=options.keep)
+
+
 def report(_options: argparse.Namespace) -> None:
     """The page."""
     from benchmarks.report import write
@@ -130,7 +139,7 @@ def report(_options: argparse.Namespace) -> None:
 
 def clean(options: argparse.Namespace) -> None:
     """Remove generated data; the environment of dbt stays."""
-    for pattern in ("statistics-*", "serving-*", "days-*", "growth-*"):
+    for pattern in ("statistics-*", "serving-*", "days-*", "growth-*", "cranes-*"):
         for folder in options.work.glob(pattern):
             shutil.rmtree(folder)
 
@@ -139,7 +148,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     each.__name__: each
     for each in (
         standard, large, grocer, statistics, process, growth, days, serving, purchases, models,
-        report, clean,
+        cranes, report, clean,
     )
 }  # fmt: skip
 
@@ -160,7 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", default="both", choices=["both", "none", "2 GB"])
     parser.add_argument("--buckets", type=int, default=8, help="of customers, under a limit")
     parser.add_argument("--again", action="store_true", help="measure what is known already")
-    parser.add_argument("--keep", action="store_true", help="keep the data of growth")
+    parser.add_argument("--keep", action="store_true", help="keep the data of growth and cranes")
+    parser.add_argument("--crane-customers", type=int, default=200_000, help="of cranes")
+    parser.add_argument("--memory", default="12GB", help="what cranes' engine may use")
     parser.add_argument("--per-day", type=int, default=5_000, help="orders a day, of days")
     parser.add_argument("--days", type=int, nargs=2, default=(400, 800), help="of days")
     parser.add_argument("--step", type=int, default=10, help="days delivered at once, of days")

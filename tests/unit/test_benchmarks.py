@@ -8,8 +8,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import duckdb
+import pyarrow.parquet as parquet
 import pytest
 from benchmarks import report
+from benchmarks.crane_files import LOCATION, CraneFiles, write_definitions
 from benchmarks.deliveries import Sizes, customers_sql, deliver, orders_sql
 from benchmarks.equality import require_equal
 from benchmarks.plot import svg
@@ -17,9 +19,13 @@ from benchmarks.purchases import simulated
 from benchmarks.results import Line, Machine, Results, load_all, merged
 from benchmarks.shop import BUSINESS, DEFINITIONS
 from benchmarks.statistics import REFERENCES, by_hand
+from examples.crane_works.parameters import Parameters
+from examples.crane_works.systems import READINGS
+from examples.crane_works.world import simulate
 
 from tagline.catalog import Catalog, load_catalog
 from tagline.compile import compile_tags
+from tagline.definitions.source import FileTable
 from tagline.engines import Relation
 from tagline.engines.duckdb import DuckDBEngine
 from tagline.training.estimators.purchase_process import checked
@@ -233,3 +239,32 @@ def test_simulated_customers_are_possible_and_of_both_habits() -> None:
     assert (frequency <= recency).all() and (recency < age).all() and (mean > 0).all()
     assert frequency.max() > 100 and (frequency == 0).mean() > 0.5
     assert (simulated(3000) == rows).all()
+
+
+def test_the_crane_makers_readings_come_by_the_day_on_which_they_were_received(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = CraneFiles(tmp_path / "files", Parameters(customers=60, machines=60, years=1))
+    everything = [part.rows for part in simulate(files.parameters) if part.table is READINGS]
+    written = files.write()
+    assert written == sum(rows.num_rows for rows in everything) > 3_000
+    last = files.folder / "readings" / "2023-12-31.parquet"
+    assert not last.exists(), "the last day is yet to be delivered"
+    events = files.folder / "systems" / "app" / "events" / "00000.parquet"
+    before = parquet.read_table(events).num_rows
+    files.deliver_last_day()
+    files.deliver_last_day()  # what was broken off is repeated
+    assert parquet.read_table(events).num_rows > before
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Asia/Shanghai'")
+        days = connection.execute(
+            "SELECT parse_filename(filename, true), CAST(received_at AS DATE)::VARCHAR, count(*) "
+            f"FROM read_parquet('{files.folder}/readings/*.parquet', filename = true) GROUP BY ALL"
+        ).fetchall()
+    assert sum(rows for *_, rows in days) == written
+    assert {name for name, day, _ in days if name != day} == set()
+    write_definitions(DEFINITIONS.parents[1] / "include", tmp_path / "include")
+    monkeypatch.setenv(LOCATION, str(files.folder))
+    made = load_catalog(tmp_path / "include", "crane_works")
+    readings = made.sources["crane_telematics"].tables["readings"]
+    assert isinstance(readings, FileTable) and readings.path == "readings/{date}.parquet"
