@@ -16,7 +16,7 @@ from airflow.sdk import DAG, chain
 
 from tagline_airflow.calendar import business_calendar
 from tagline_airflow.operators import DEFAULTS
-from tagline_airflow.steps import AS_OF, clean, extract, step, train
+from tagline_airflow.steps import AS_OF, clean, extract, resolve, step, train
 
 calendar = business_calendar()
 
@@ -32,6 +32,7 @@ with DAG(
     chain(
         extract(),
         clean(),
+        *resolve(calendar),
         step("check", "tagline.quality:check"),
         train(),
     )

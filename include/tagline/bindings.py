@@ -23,12 +23,14 @@ def bind_sql(catalog: Catalog, engine: Engine) -> list[Fault]:
     for name, source in catalog.sources.items():
         raw = {table: Relation((), shape.columns) for table, shape in source.tables.items()}
         for table in source.feeds:
-            text = catalog.source_sql(name, table)
-            found += _faults(engine, f"sql/sources/{name}/{table}.sql", text, raw)
+            path = f"sql/sources/{name}/{table}.sql"
+            written = (catalog.root / path).read_text("utf-8")
+            sql = catalog.source_sql(name, table)
+            found += _faults(engine, path, sql, raw, written)
     for file in catalog.derived.values():
         read = {name: _canonical(catalog, name) for name in file.tables}
         text = (catalog.root / file.name).read_text("utf-8")
-        found += _faults(engine, file.name, text, read)
+        found += _faults(engine, file.name, text, read, text)
     return found
 
 
@@ -39,13 +41,16 @@ def _canonical(catalog: Catalog, table: str) -> Relation:
     return Relation((), columns)
 
 
-def _faults(engine: Engine, path: str, text: str, relations: Mapping[str, Relation]) -> list[Fault]:
+def _faults(
+    engine: Engine, path: str, sql: str, relations: Mapping[str, Relation], written: str
+) -> list[Fault]:
+    """What the engine refuses of `sql`, at the line of the file as it is written."""
     try:
-        engine.fetch(f"SELECT * FROM (\n{text.strip().rstrip(';')}\n) LIMIT 0", relations)
+        engine.fetch(f"SELECT * FROM (\n{sql.strip().rstrip(';')}\n) LIMIT 0", relations)
     except QueryRefused as error:
         said = error.reason.partition("Candidate functions:")[0]  # it may list dozens
         reason = " ".join(said.split())
-        return [Fault(path, _line(text, reason), f"not valid SQL: {reason}")]
+        return [Fault(path, _line(written, reason), f"not valid SQL: {reason}")]
     return []
 
 

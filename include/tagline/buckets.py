@@ -131,7 +131,7 @@ def plan_buckets(
         others=compute_others(deployment, run_id, as_of, changed),
     )
     plan = _with_derived(deployment, as_of, plan, compiled)
-    if apart and catalog.definition.identity == "mapped":
+    if apart and catalog.definition.identity != "one_to_one":
         plan = _with_homes(deployment, run_id, as_of, plan)
     plan = replace(plan, seconds=round(time.perf_counter() - started, 3))
     with deployment.registry.lock(f"buckets:{run_id}"):

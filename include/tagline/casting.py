@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pyarrow
 
@@ -36,12 +37,21 @@ def fits(found: str, declared: DataType) -> bool:
     return _family(found) in _DECLARABLE[declared] or found in ('"NULL"', "NULL")
 
 
-def cast_sql(value: str, found: str, declared: DataType, timezone: str) -> str:
+def cast_sql(
+    value: str,
+    found: str,
+    declared: DataType,
+    timezone: str,
+    formats: Sequence[str] = (),
+) -> str:
     """An expression of the declared type; null where `value` is null, blank or does not fit.
 
-    Naive instants are in `timezone`. A fraction is no integer, and NaN is null.
+    Naive instants are in `timezone`. A fraction is no integer, and NaN is null. With `formats`, a
+    text is a date or an instant only if it is written in one of them.
     """
     family = _family(found)
+    if formats and family == "VARCHAR":
+        return _formatted(value, declared, timezone, formats)
     match declared:
         case DataType.TEXT:
             return value if family == "VARCHAR" else f"CAST({value} AS VARCHAR)"
@@ -159,6 +169,22 @@ def _instant(value: str, family: str, timezone: str) -> str:
     naive = _in_zone(f"TRY_CAST({text} AS TIMESTAMP)", timezone)
     parsed = f"CASE WHEN {has_offset} THEN {aware} ELSE {naive} END"
     return f"CASE WHEN isfinite({parsed}) THEN {parsed} END"
+
+
+def _formatted(value: str, declared: DataType, timezone: str, formats: Sequence[str]) -> str:
+    """The first format that fits, each by itself: one with an offset has another type.
+
+    A year of less than four digits is none: the engine takes 16 for the year 16.
+    """
+    read = []
+    for each in formats:
+        parsed = f"try_strptime(trim({value}), {literal(each)})"
+        parsed = f"CASE WHEN year({parsed}) > 999 THEN {parsed} END"
+        if declared is DataType.DATE:
+            read.append(f"CAST({parsed} AS DATE)")
+        else:
+            read.append(parsed if "%z" in each else _in_zone(parsed, timezone))
+    return f"coalesce({', '.join(read)})"
 
 
 def _in_zone(naive: str, timezone: str) -> str:

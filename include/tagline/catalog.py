@@ -13,13 +13,16 @@ from tagline.definitions import (
     AnyTag,
     BusinessDefinition,
     DataType,
+    IdentityRules,
     LabelSet,
     ModelTag,
+    PolicyDefinition,
     RuleTag,
     Source,
     Standard,
     TableDefinition,
     ThemeDefinition,
+    Vocabulary,
 )
 from tagline.errors import DefinitionError, Fault, UnknownName
 from tagline.meaning import Meaning, World
@@ -59,15 +62,20 @@ class Tag:
     def standards(self) -> tuple[str, ...]:
         """The standard values that its own expressions read."""
         meaning = self.meaning
-        parts = (meaning.value, meaning.where, meaning.by, meaning.pick, *meaning.cases)
+        parts = (
+            meaning.value, meaning.where, meaning.by, meaning.pick, *meaning.cases,
+            *meaning.parts.values(),
+        )  # fmt: skip
         return tuple(sorted({name for part in parts if part for name in part.standards}))
 
     @property
     def columns(self) -> Mapping[str, DataType]:
-        """Its columns in a candidate: the value, and for a rule the case that held."""
+        """Its columns in a candidate: the value, and what tells how it came to it."""
         found = {self.slug: self.definition.type}
         if isinstance(self.definition, RuleTag):
             found[case_column(self.slug)] = DataType.INTEGER
+        for part, made in self.meaning.parts.items():
+            found[self.slug + part] = made.type or DataType.INTEGER
         return found
 
 
@@ -100,6 +108,9 @@ class Catalog:
     table_digests: Mapping[str, str] = field(default_factory=dict)
     lacking: Mapping[str, Tag] = field(default_factory=dict)  # the definitions of `unavailable`
     label_sets: Mapping[str, LabelSet] = field(default_factory=dict)
+    identity: IdentityRules | None = None  # of a business whose identity is resolved
+    policies: Mapping[str, PolicyDefinition] = field(default_factory=dict)
+    vocabularies: Mapping[str, Vocabulary] = field(default_factory=dict)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -155,8 +166,11 @@ class Catalog:
         return tuple(name for name, source in self.sources.items() if table in source.feeds)
 
     def source_sql(self, source: str, table: str) -> str:
-        """The text of sql/sources/<source>/<table>.sql."""
-        return (self.root / "sql" / "sources" / source / f"{table}.sql").read_text("utf-8")
+        """The SQL of sql/sources/<source>/<table>.sql, its vocabularies written out."""
+        from tagline.vocabularies.queries import filled
+
+        name = f"sql/sources/{source}/{table}.sql"
+        return filled(name, (self.root / name).read_text("utf-8"), self.vocabularies)
 
     def tag_text(self, tag: Tag) -> str:
         """The text of a tag's definition file, as its author wrote it."""

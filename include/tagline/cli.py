@@ -20,6 +20,7 @@ from tagline.commands import (
     previewing,
     quarantined,
     releases,
+    resolving,
     running,
     schemas,
     serving,
@@ -63,6 +64,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(audiences.app, name="audiences")
+app.add_typer(resolving.app, name="identity")
 app.add_typer(labels.app, name="labels")
 app.add_typer(models.app, name="models")
 

@@ -14,12 +14,15 @@ from tagline.definitions import (
     BusinessDefinition,
     DataType,
     Expectation,
+    IdentityRules,
     LabelSet,
     ModelTag,
+    PolicyDefinition,
     Source,
     Standard,
     TableDefinition,
     ThemeDefinition,
+    Vocabulary,
 )
 from tagline.definitions.files import DefinitionFile, Location
 from tagline.definitions.models import MulticlassModel
@@ -52,6 +55,9 @@ class Names:
     models: Mapping[str, AnyModel]
     standards: Mapping[str, Standard]
     label_sets: Mapping[str, LabelSet]
+    identities: Mapping[str, IdentityRules]
+    policies: Mapping[str, PolicyDefinition]
+    vocabularies: Mapping[str, Vocabulary]
     broken: frozenset[tuple[str, str]] = frozenset()  # kind and name of files with faults
 
     def known(self, kind: str) -> frozenset[str]:
@@ -110,7 +116,8 @@ def check_table(
             elif far is not None and len(far.key) != 1:
                 message = f"table {definition.references} has no single key column to reference"
                 faults.append(file.fault(place, message))
-        if column in ("valid_at", "loaded_at", "customer_bucket", "as_of"):
+        kept = column in ("valid_at", "loaded_at", "customer_bucket", "as_of")
+        if kept or column.startswith("_"):
             faults.append(file.fault(("columns", column), f"{column!r} is kept for Tagline"))
     faults += _check_expectations(file, ("expectations",), table.expectations, table)
     if name in names.derived:
@@ -172,6 +179,15 @@ def check_source(file: DefinitionFile, name: str, source: Source, names: Names) 
             kind = definition.columns.get(definition.time, DataType.TIMESTAMP)
             if kind not in (DataType.TIMESTAMP, DataType.DATE):
                 faults.append(file.fault(place, f"column {definition.time} is {kind.value}"))
+        if definition.lookback and definition.time is None:
+            message = "lookback needs `time`: without it the SQL sees all rows anyway"
+            faults.append(file.fault(("tables", table, "lookback"), message))
+        if definition.append_only and definition.time is not None:
+            message = (
+                "append_only is for tables without `time`: of one with it, only new rows are read "
+                "anyway"
+            )
+            faults.append(file.fault(("tables", table, "append_only"), message))
         if isinstance(definition, FileTable):
             faults += _check_files(file, ("tables", table), definition)
     for table in source.feeds:
@@ -192,10 +208,10 @@ def check_source(file: DefinitionFile, name: str, source: Source, names: Names) 
 
 
 def _check_files(file: DefinitionFile, place: Location, table: FileTable) -> list[Fault]:
-    """Names in a file table's aliases, accepted types and file column."""
+    """Names in a file table's aliases, accepted types, formats and file column."""
     faults: list[Fault] = []
     taken = dict.fromkeys(table.columns, "a column")
-    for field in ("aliases", "accepts"):
+    for field in ("aliases", "accepts", "formats"):
         for column in getattr(table, field):
             faults += _unknown(file, (*place, field, column), "column", column, table.columns)
     for column, names in table.aliases.items():
@@ -204,6 +220,11 @@ def _check_files(file: DefinitionFile, place: Location, table: FileTable) -> lis
                 message = f"{name!r} is already {taken[name]}: a name stands for one column"
                 faults.append(file.fault((*place, "aliases", column, index), message))
             taken[name] = f"an alias of {column}"
+    for column in table.formats:
+        kind = table.columns.get(column, DataType.DATE)
+        if kind not in (DataType.DATE, DataType.TIMESTAMP):
+            message = f"column {column} is {kind.value}: only a date or timestamp has formats"
+            faults.append(file.fault((*place, "formats", column), message))
     if table.file_column is not None:
         where: Location = (*place, "file_column")
         faults += _unknown(file, where, "column", table.file_column, table.columns)
@@ -333,6 +354,9 @@ def check_business(file: DefinitionFile, business: BusinessDefinition, names: Na
         faults += _unknown(file, ("tags", index), "tag or theme", tag, known)
     for index, model in enumerate(business.models):
         faults += _unknown(file, ("models", index), "model", model, names.known("models"))
+    for index, policy in enumerate(business.policies):
+        known = names.known("policies")
+        faults += _unknown(file, ("policies", index), "policy", policy, known)
     for name in business.quality:
         faults += _unknown(file, ("quality", name), "tag", name, names.known("tags"))
     for name, rules in business.expectations.items():

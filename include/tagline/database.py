@@ -45,6 +45,14 @@ def database_url(settings: Settings, name: str) -> str:
     return _text(server.set(database=database))
 
 
+def demo_source_url(settings: Settings) -> str:
+    """The URL of the database that `make demo` fills for the sources, created where missing."""
+    server = _server(settings)
+    database = f"{settings.business}_source"
+    _ensure_database(_text(server), database)
+    return _text(server.set(database=database))
+
+
 def existing_url(settings: Settings, name: str | None = None) -> URL:
     """The URL of database `name`, or of the maintenance database; no database is created.
 

@@ -1,4 +1,4 @@
-"""Runs the examples in tag files: each tag's own test, through the compiler and the engine."""
+"""Runs the examples in definition files: their own tests, through the compiler and the engine."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tagline.catalog import Catalog, Tag, case_column
+from tagline.catalog import Catalog, Tag
 from tagline.compile import Compiled, compile_over, compile_tags
 from tagline.compile.previous import previous_table
 from tagline.compute import column_types
-from tagline.definitions import DataType, ManualTag, RankTag, RuleTag
+from tagline.definitions import DataType, ManualTag, RankTag, RuleTag, ScoreTag
 from tagline.definitions.files import read_file
 from tagline.definitions.tag import Example
 from tagline.engines import Engine, Relation
 from tagline.errors import Fault, TaglineError
 from tagline.expressions import previous_name
-from tagline.meaning import PLACEHOLDER
 from tagline.references import holder_since
+from tagline.serve.reasons import reason_of
 from tagline.subjects import SUBJECTS
+from tagline.vocabularies.checks import run_vocabulary_examples
 
 EXAMPLE = "example"  # the key of what an example is about
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 def run_examples(catalog: Catalog, engine: Engine) -> tuple[int, list[Fault]]:
-    """Run every example of every tag; the number run, and a fault for each wrong result."""
-    count, faults = 0, []
+    """Run all examples, of vocabularies too; the number run, and a fault for each wrong result."""
+    count, faults = run_vocabulary_examples(catalog, engine)
     with tempfile.TemporaryDirectory() as folder:
         for tag in catalog.tags.values():
             for index, example in enumerate(tag.definition.examples):
@@ -61,8 +62,8 @@ def _wrong(catalog: Catalog, engine: Engine, tag: Tag, example: Example, folder:
     wanted = example.value if isinstance(tag.definition, RankTag) else [example.value]
     if len(values) != len(wanted) or not all(map(_same, values, wanted)):
         return _differs(values, wanted)
-    if example.because is not None and isinstance(tag.definition, RuleTag):
-        said = reason(tag.definition, rows[0][case_column(tag.slug)], example.tags or {})
+    if example.because is not None and isinstance(tag.definition, RuleTag | ScoreTag):
+        said = reason_of(tag.slug, tag.definition, {})({**(example.tags or {}), **rows[0]})
         if said != example.because:
             return f"says {said!r}, not {example.because!r}"
     return ""
@@ -83,14 +84,6 @@ def _written(value: Any) -> str:
     if value is None:
         return "null"
     return repr(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def reason(definition: RuleTag, case: int, values: Mapping[str, Any]) -> str:
-    """The words of the case that held, with values filled in."""
-    from tagline.serve.reasons import spoken
-
-    held = definition.cases[case] if case < len(definition.cases) else definition.otherwise
-    return PLACEHOLDER.sub(lambda match: spoken(values.get(match[1])), held.because)
 
 
 def _over_rows(
@@ -130,7 +123,9 @@ def _stored_rows(catalog: Catalog, tag: Tag, example: Example) -> dict[str, list
     definition = catalog.tables[table]
     stored: dict[str, list[dict[str, Any]]] = {table: []}
     for number, given in enumerate(example.rows or (), start=1):
-        row: dict[str, Any] = dict.fromkeys(definition.key, f"{number}")
+        row: dict[str, Any] = {
+            name: _key_value(definition.columns[name].type, number) for name in definition.key
+        }
         row |= given
         group = tag.subject.group_column(table, definition)
         if group is not None and not tag.via:
@@ -164,6 +159,13 @@ def _stored_rows(catalog: Catalog, tag: Tag, example: Example) -> dict[str, list
             row["since_at"] = row.get("since_at") or BEGINNING
     stored["identity"] = [{"customer_key": EXAMPLE, "customer_id": EXAMPLE}]
     return stored
+
+
+def _key_value(kind: DataType, number: int) -> Any:
+    """A key that tells the rows of an example apart, where they do not give it."""
+    if kind in (DataType.DATE, DataType.TIMESTAMP):
+        return BEGINNING.date() + timedelta(days=number)
+    return number if kind in (DataType.INTEGER, DataType.NUMBER) else f"{number}"
 
 
 def _ended(rows: Sequence[dict[str, Any]], key: Sequence[str]) -> list[dict[str, Any]]:

@@ -25,21 +25,31 @@ from tagline.definitions import (
     BusinessDefinition,
     DataType,
     Expectation,
+    FileTag,
+    GradeTag,
+    IdentityRules,
     LabelSet,
     ModelTag,
+    PolicyDefinition,
+    ScoreTag,
     Source,
     Standard,
     Standards,
     TableDefinition,
     ThemeDefinition,
+    Vocabulary,
 )
 from tagline.definitions.files import DefinitionFile, parse, read_file
 from tagline.definitions.tag import Quality
 from tagline.errors import DefinitionError, Fault, UnknownName, did_you_mean
-from tagline.meaning import Meaning, World, digest, understand, version_of
+from tagline.grading.checks import check_policy
+from tagline.grading.companions import companions, slugs_of
+from tagline.identity.checks import check_identity, check_resolved
+from tagline.meaning import Meaning, World, digest, graded, understand, version_of
 from tagline.sqlfiles import SqlFile, parse_sql, unknown_tables
 from tagline.subject_checks import check_before_models, check_subject_table
 from tagline.subjects import CUSTOMER, SUBJECTS, Subject
+from tagline.vocabularies.checks import check_calls, check_vocabulary
 
 
 @dataclass
@@ -47,6 +57,7 @@ class _Tags:
     definitions: dict[str, AnyTag] = field(default_factory=dict)
     files: dict[str, DefinitionFile] = field(default_factory=dict)
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
+    policies: dict[str, str] = field(default_factory=dict)  # which policy makes a tag
 
 
 class _Project:
@@ -62,6 +73,8 @@ class _Project:
         self.sources: dict[str, Source] = self.all("sources", Source)
         self.models: dict[str, AnyModel] = self.all("models", AnyModel)
         self.label_sets: dict[str, LabelSet] = self.all("label_sets", LabelSet, "labels")
+        self.identities: dict[str, IdentityRules] = self.all("identity", IdentityRules)
+        self.vocabularies: dict[str, Vocabulary] = self.all("vocabularies", Vocabulary)
         self.standards: dict[str, Standard] = self.read_standards()
         self.derived = self.sql("derived")
         self.labels = self.sql("labels")
@@ -73,6 +86,9 @@ class _Project:
         }
         self.themes: dict[str, ThemeDefinition] = {}
         self.tags = self.read_tags()
+        self.policies: dict[str, PolicyDefinition] = self.all("policies", PolicyDefinition)
+        for name in sorted(self.policies):
+            self.add_policy(name, self.policies[name])
 
     def attempt(self, call: Callable[[], Any]) -> Any:
         try:
@@ -148,10 +164,33 @@ class _Project:
             self.faults.append(Fault(name, 1, f"tag {slug!r} is defined already in {other}"))
             return
         tags.places[slug] = (theme, parts[1])
-        tag = self.one("tags", path, AnyTag)
+        tag = self.one("tags", path, FileTag)
         if ("tags", slug) in self.files:
             tags.files[slug] = self.files["tags", slug]
         if tag is not None:
+            tags.definitions[slug] = tag
+
+    def add_policy(self, name: str, policy: PolicyDefinition) -> None:
+        """Add the tags that a policy makes to those that have files."""
+        file, tags = self.files["policies", name], self.tags
+        made = companions(name, policy)
+        self.faults += check_file_name(file.name, "policy", max(made, key=len))
+        theme = self.themes.get(policy.theme)
+        if theme is None and ("themes", "theme") not in self.broken:
+            close = did_you_mean(policy.theme, self.themes)
+            self.faults.append(file.fault(("theme",), f"unknown theme {policy.theme!r}.{close}"))
+        elif theme is not None and policy.dimension not in theme.dimensions:
+            close = did_you_mean(policy.dimension, theme.dimensions)
+            said = f"theme {policy.theme} has no dimension {policy.dimension!r}.{close}"
+            self.faults.append(file.fault(("dimension",), said))
+        for slug, tag in made.items():
+            if slug in tags.places:
+                other = tags.files[slug].name if slug in tags.files else slug
+                said = f"the policy makes a tag {slug!r}, which is defined already in {other}"
+                self.faults.append(file.fault((), said))
+                continue
+            tags.places[slug] = (policy.theme, policy.dimension)
+            tags.files[slug], tags.policies[slug] = file, name
             tags.definitions[slug] = tag
 
 
@@ -173,6 +212,9 @@ def load(root: Path, business: str) -> Catalog:
         models=project.models,
         standards=project.standards,
         label_sets=project.label_sets,
+        identities=project.identities,
+        policies=project.policies,
+        vocabularies=project.vocabularies,
         broken=frozenset(project.broken),
     )
     for (kind, name), file in project.files.items():
@@ -189,12 +231,23 @@ def load(root: Path, business: str) -> Catalog:
         elif kind == "label_sets" and name in project.label_sets:
             project.faults += check_file_name(file.name, "label set", name)
             project.faults += check_label_set(file, project.label_sets[name], names)
+        elif kind == "vocabularies" and name in project.vocabularies:
+            project.faults += check_file_name(file.name, "vocabulary", name)
+            project.faults += check_vocabulary(file, project.vocabularies[name])
         elif kind == "businesses" and name in project.businesses:
             project.faults += check_business(file, project.businesses[name], names)
+            project.faults += check_resolved(file, name, project.businesses[name], names)
+        elif kind == "identity" and name in project.identities:
+            project.faults += check_identity(
+                file, name, project.identities[name], project.businesses, project.broken
+            )
         elif kind == "standards":
             project.faults += check_standards(file, project.standards)
-    for sql in (*project.derived.values(), *project.labels.values(), *project.inputs.values()):
+    read = (*project.derived.values(), *project.labels.values(), *project.inputs.values())
+    for sql in read:
         project.faults += unknown_tables(sql, names.known("tables"), "table")
+    of_sources = [sql for sql in project.feeds.values() if sql is not None]
+    project.faults += check_calls(of_sources, read, names.known("vocabularies"))
     table_digests = _table_digests(project)
     world = World(
         tables,
@@ -208,12 +261,20 @@ def load(root: Path, business: str) -> Catalog:
         {slug: tag.values for slug, tag in tags.definitions.items() if tag.values is not None},
         {name: tuple(each.values) for name, each in project.label_sets.items()},
         frozenset(name for kind, name in project.broken if kind == "label_sets"),
+        _polarities(project),
+        {name: _standards_of(project, business) for name, business in project.businesses.items()},
     )
+    faulty = _check_policies(project, world)
     meanings: dict[str, Meaning] = {}
     for slug, definition in tags.definitions.items():
         subject = _subject(project, slug)
-        meanings[slug], faults = understand(tags.files[slug], definition, world, subject)
-        project.faults += faults
+        if slug not in tags.policies:
+            meanings[slug], faults = understand(tags.files[slug], definition, world, subject)
+            project.faults += faults
+        elif tags.policies[slug] in faulty:
+            meanings[slug] = Meaning()
+        elif isinstance(definition, ScoreTag | GradeTag):
+            meanings[slug] = graded(definition, world, subject)
     order = _in_order(project, meanings)
     reads = {slug: meanings[slug].reads for slug in order}
     project.faults += check_before_models(tags.files, tags.definitions, reads)
@@ -236,8 +297,49 @@ def load(root: Path, business: str) -> Catalog:
 
 def _subject(project: _Project, slug: str) -> Subject:
     """What a tag is about, as its theme says; a theme with faults is about customers."""
-    theme = project.themes.get(project.tags.places[slug][0])
-    return SUBJECTS[theme.subject] if theme is not None else CUSTOMER
+    return _subject_of_theme(project, project.tags.places[slug][0])
+
+
+def _subject_of_theme(project: _Project, theme: str) -> Subject:
+    found = project.themes.get(theme)
+    return SUBJECTS[found.subject] if found is not None else CUSTOMER
+
+
+def _check_policies(project: _Project, world: World) -> set[str]:
+    """Find the faults of all policies; the names of those that have any."""
+    faulty = set()
+    for name, policy in project.policies.items():
+        faults = check_policy(
+            project.files["policies", name],
+            policy,
+            world,
+            _subject_of_theme(project, policy.theme),
+            [each for each, used in project.businesses.items() if name in used.policies],
+        )
+        project.faults += faults
+        if faults or any(slug not in project.tags.policies for slug in companions(name, policy)):
+            faulty.add(name)
+    return faulty
+
+
+def _polarities(project: _Project) -> dict[str, str | None]:
+    """Polarities of all tags, of those with faults too."""
+    found: dict[str, str | None] = {
+        slug: tag.polarity for slug, tag in project.tags.definitions.items()
+    }
+    for slug, file in project.tags.files.items():
+        written = file.data.get("polarity")
+        found.setdefault(slug, written if isinstance(written, str) else None)
+    return found
+
+
+def _standards_of(project: _Project, business: BusinessDefinition) -> dict[str, Standard]:
+    """The standards with a business's own values in place of everybody's."""
+    found = dict(project.standards)
+    for name, values in business.standards.items():
+        if name in found:
+            found[name] = found[name].model_copy(update={"values": values})
+    return found
 
 
 def _tag_types(project: _Project) -> dict[str, DataType]:
@@ -247,6 +349,9 @@ def _tag_types(project: _Project) -> dict[str, DataType]:
         written = file.data.get("type")
         if slug not in found and written in list(DataType):
             found[slug] = DataType(written)
+    for kind, name in project.broken:
+        if kind == "policies":
+            found |= slugs_of(name)
     return found
 
 
@@ -257,6 +362,8 @@ def _serve(
     definition = project.businesses[business]
     sources = {name: project.sources[name] for name in definition.sources}
     has = {table for source in sources.values() for table in source.feeds}
+    if definition.identity == "resolved":
+        has.add("identity")
     while more := {
         name
         for name, sql in project.derived.items()
@@ -266,7 +373,8 @@ def _serve(
     absent = _absent(project, sources)
     unavailable: dict[str, str] = {}
     kept: dict[str, Tag] = {}
-    wanted = _wanted(definition, tags)
+    made_by = project.tags.policies
+    wanted = _wanted(definition, tags, made_by)
     for slug, tag in tags.items():
         lacking = next((other for other in tag.reads if other in unavailable), None)
         if slug not in wanted:
@@ -276,14 +384,13 @@ def _serve(
             unavailable[slug] = f"{business} has no {gap}"
         elif isinstance(tag.definition, ModelTag) and tag.definition.model not in definition.models:
             unavailable[slug] = f"{business} does not use model {tag.definition.model}"
+        elif slug in made_by and made_by[slug] not in definition.policies:
+            unavailable[slug] = f"{business} does not use policy {made_by[slug]}"
         elif lacking is not None:
             unavailable[slug] = f"reads {lacking}, which is unavailable: {unavailable[lacking]}"
         else:
             own = definition.quality.get(slug)
             kept[slug] = _limited(tag, own) if own else tag
-    standards = dict(project.standards)
-    for name, values in definition.standards.items():
-        standards[name] = standards[name].model_copy(update={"values": values})
     return Catalog(
         root=project.root,
         business=business,
@@ -300,11 +407,14 @@ def _serve(
         tags=kept,
         unavailable=unavailable,
         models={name: project.models[name] for name in definition.models},
-        standards=standards,
+        standards=_standards_of(project, definition),
         themes=project.themes,
         table_digests=table_digests,
         lacking={slug: tags[slug] for slug in unavailable},
         label_sets=project.label_sets,
+        identity=project.identities[business] if definition.identity == "resolved" else None,
+        policies={name: project.policies[name] for name in definition.policies},
+        vocabularies=project.vocabularies,
     )
 
 
@@ -354,11 +464,14 @@ def _gap(
     return None
 
 
-def _wanted(definition: BusinessDefinition, tags: Mapping[str, Tag]) -> set[str]:
-    """The tags that a business chose by slug or theme, with all that those read."""
+def _wanted(
+    definition: BusinessDefinition, tags: Mapping[str, Tag], made_by: Mapping[str, str]
+) -> set[str]:
+    """The tags that a business chose by slug, theme or policy, with all that those read."""
     if definition.tags is None:
         return set(tags)
     stack = [slug for slug, tag in tags.items() if {slug, tag.theme} & set(definition.tags)]
+    stack += [slug for slug, policy in made_by.items() if policy in definition.policies]
     wanted: set[str] = set()
     while stack:
         slug = stack.pop()

@@ -15,15 +15,19 @@ from tagline.definitions import (
     AnyModel,
     DataType,
     ExtractionTag,
+    GradeTag,
     ManualTag,
     ModelTag,
     RankTag,
     RuleTag,
+    ScoreTag,
+    Standard,
     StatisticTag,
     TagDefinition,
 )
 from tagline.definitions.files import DefinitionFile, Location
 from tagline.definitions.table import TableDefinition
+from tagline.definitions.types import HIDDEN, PLACEHOLDER
 from tagline.errors import ExpressionError, Fault, did_you_mean
 from tagline.expressions import (
     Expression,
@@ -34,11 +38,12 @@ from tagline.expressions import (
     parse_value,
 )
 from tagline.expressions.cases import case_faults
+from tagline.grading.checks import check_score
+from tagline.grading.meanings import grade, score
 from tagline.judgements import lacking_labels
 from tagline.references import Holder, holder_of, holder_since
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
-PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _OVER_ROWS = (ExtractionTag, StatisticTag, ManualTag)
 _PREVIOUS = re.compile(r"previous\((\w+)\)")
 _ASSIGNABLE = {
@@ -62,6 +67,8 @@ class Meaning:
     pick: Expression | None = None  # the aggregate that ranks the groups
     pick_count: int | None = None
     cases: tuple[Expression, ...] = ()
+    parts: Mapping[str, Expression] = field(default_factory=dict)
+    """What a score or grade is made through: hidden columns, by what follows the tag's name."""
 
 
 @dataclass
@@ -79,6 +86,9 @@ class World:
     tag_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of texts with values
     label_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # their values
     broken_label_sets: frozenset[str] = frozenset()
+    tag_polarities: Mapping[str, str | None] = field(default_factory=dict)
+    timelines: Mapping[str, Mapping[str, Standard]] = field(default_factory=dict)
+    """The standards of each business, with their dated values."""
 
     def tags_of(self, subject: Subject) -> dict[str, DataType]:
         """Types of a subject's tags."""
@@ -87,6 +97,16 @@ class World:
             for slug, kind in self.tag_types.items()
             if self.tag_subjects.get(slug, CUSTOMER) is subject
         }
+
+    def foreign(self, slug: str, subject: Subject) -> str | None:
+        """What to tell a tag of a subject that reads a tag of another one; None of its own."""
+        other = self.tag_subjects.get(slug, CUSTOMER)
+        if other is subject:
+            return None
+        said = f"{slug} is a tag of each {other.name}, and this is one of each {subject.name}"
+        if subject is CUSTOMER:
+            return f"{said}; read it by a statistic with 'table: {other.table}'"
+        return f"{said}; a tag reads tags of its own subject"
 
 
 def table_scope(world: World, table: str) -> Scope:
@@ -121,10 +141,32 @@ def understand(
         meaning = reader.model(definition)
     elif isinstance(definition, ManualTag):
         meaning = reader.manual(definition)
+    elif isinstance(definition, ScoreTag):
+        found = check_score(file, definition, world, subject)
+        reader.faults += found
+        meaning = Meaning() if found else graded(definition, world, subject)
     else:
         raise TypeError(f"no meaning for {type(definition).__name__}")
     reader.common(definition)
     return meaning, reader.faults
+
+
+def graded(tag: ScoreTag | GradeTag, world: World, subject: Subject) -> Meaning:
+    """The meaning of a score or of a policy's tag in which no fault was found."""
+    types = world.tags_of(subject)
+    scope = Scope({**types, "as_of": DataType.TIMESTAMP}, world.standards, types)
+    if isinstance(tag, ScoreTag):
+        value, parts = score(tag, scope, world.tag_polarities)
+    else:
+        value, parts = grade(tag, scope)
+    used = (value, *parts.values())
+    names = {name.partition(HIDDEN)[0] for each in used for name in each.names}
+    return Meaning(
+        reads=tuple(sorted(names - {"", "as_of"})),
+        previous=tuple(sorted({slug for each in used for slug in each.previous})),
+        value=value,
+        parts=parts,
+    )
 
 
 class _Reader:
@@ -212,13 +254,7 @@ class _Reader:
 
     def foreign(self, slug: str) -> str | None:
         """What to say of a tag of another subject; None of one's own."""
-        other = self.world.tag_subjects.get(slug, CUSTOMER)
-        if other is self.subject:
-            return None
-        said = f"{slug} is a tag of each {other.name}, and this is one of each {self.subject.name}"
-        if self.subject is CUSTOMER:
-            return f"{said}; read it by a statistic with 'table: {other.table}'"
-        return f"{said}; a tag reads tags of its own subject"
+        return self.world.foreign(slug, self.subject)
 
     def holder(self, tag: StatisticTag) -> Holder | None:
         if tag.via is None:
@@ -419,6 +455,8 @@ def version_of(
             [when.sql(), case.value] for when, case in zip(meaning.cases, tag.cases, strict=True)
         ]
         parts["otherwise"] = tag.otherwise.value
+    if meaning.parts:
+        parts["parts"] = {name: part.sql() for name, part in meaning.parts.items()}
     if isinstance(tag, ModelTag):
         parts |= {"model": tag.model, "output": tag.output}
     if isinstance(tag, ManualTag):

@@ -13,12 +13,14 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from tagline.catalog import Catalog
 from tagline.deployment import Deployment
 from tagline.errors import NoData, TaglineError
 from tagline.logs import logged_stage
 from tagline.outages import explained
 
 STAGES = ("extract", "clean", "check", "compute", "score", "audit", "gate", "release")
+RESOLVE = "resolve"  # after clean, where keys of several systems are one customer by rules
 Clock = Callable[[], datetime]
 
 
@@ -43,11 +45,19 @@ class RunReport:
         return asdict(self)
 
 
+def stages(catalog: Catalog) -> tuple[str, ...]:
+    """The stages of a business's day, in order."""
+    if catalog.identity is None:
+        return STAGES
+    after = STAGES.index("clean") + 1
+    return (*STAGES[:after], RESOLVE, *STAGES[after:])
+
+
 def run_stage(
     deployment: Deployment, stage: str, run_id: str, as_of: datetime, at: datetime
 ) -> Any:
     """One whole stage of a run; returns its report, which is also saved in the registry."""
-    if stage not in STAGES:
+    if stage not in (*STAGES, RESOLVE):
         raise ValueError(f"{stage!r} is no stage")
 
     def call() -> Any:
@@ -67,7 +77,7 @@ def run_day(deployment: Deployment, as_of: datetime, run_id: str, clock: Clock) 
         registry.start_run(run_id, as_of, clock())
     seconds: dict[str, float] = {}
     try:
-        for stage in STAGES:
+        for stage in stages(deployment.catalog):
             started = time.perf_counter()
             run_stage(deployment, stage, run_id, as_of, clock())
             seconds[stage] = round(time.perf_counter() - started, 3)
@@ -120,6 +130,7 @@ def _stages() -> dict[str, Callable[[Deployment, str, datetime, datetime], Any]]
     from tagline.compute import compute
     from tagline.extract import extract, require_data
     from tagline.gate import gate
+    from tagline.identity.resolve import resolve
     from tagline.quality import check
     from tagline.release import release
     from tagline.training.score import score
@@ -137,6 +148,7 @@ def _stages() -> dict[str, Callable[[Deployment, str, datetime, datetime], Any]]
     return {
         "extract": extract_and_require,
         "clean": clean,
+        RESOLVE: resolve,
         "check": check,
         "compute": compute,
         "score": score,

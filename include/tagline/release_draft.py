@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from tagline.engines import Relation, identifier
 from tagline.registry.schema import Release, Run
-from tagline.serve.released import CASE, file_columns, files_of, keys_of
+from tagline.serve.released import file_columns, files_of, keys_of, tag_of
 from tagline.storage import beside
 from tagline.subject_candidates import candidates
 from tagline.subjects import CUSTOMER, Subject
@@ -106,7 +106,7 @@ def _with_earlier_values(
     earlier = file_columns(files[0]) if files else {}
     picked: list[str] = []
     for name, type_ in columns.items():
-        if name.removesuffix(CASE) not in withheld or name in keys_of(subject):
+        if tag_of(name) not in withheld or name in keys_of(subject):
             picked.append(f"c.{identifier(name)}")
         elif earlier.get(name) == type_:
             picked.append(f"e.{identifier(name)}")

@@ -22,7 +22,8 @@ _PREVIOUS = re.compile(r"\bprevious\s*\(", re.IGNORECASE)
 class BusinessCalendar:
     """The schedule arguments of a DAG: `DAG(..., **calendar.daily())`.
 
-    `in_order` says that a tag reads the release before, so that days run one after the other.
+    `in_order` says that a tag or a policy reads the release before, so that days run one after the
+    other; `resolves` that rules say which keys are one customer.
     """
 
     business: str
@@ -30,6 +31,7 @@ class BusinessCalendar:
     starts_on: date
     ends_on: date | None
     in_order: bool = False
+    resolves: bool = False
 
     def daily(self) -> dict[str, Any]:
         """A run at each midnight, for the day that has ended; past days only by a backfill."""
@@ -63,7 +65,8 @@ def business_calendar() -> BusinessCalendar:
         definition.timezone,
         definition.starts_on,
         definition.ends_on,
-        names_previous(settings.definitions),
+        bool(definition.policies) or names_previous(settings.definitions),
+        definition.identity == "resolved",
     )
 
 

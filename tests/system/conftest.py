@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests, which tells what it asked for and what went wrong in it."""
+"""What several system tests share: a Chromium that tells what went wrong, and a crane world."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
     from selenium.webdriver.remote.webelement import WebElement
+    from tests.crane_world import CraneWorld
 
 ARGUMENTS = (
     "--headless=new",
@@ -147,3 +148,14 @@ def browser() -> Callable[[str], AbstractContextManager[Browser]]:
     if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
         pytest.skip("no Chromium here: apt-get install chromium chromium-driver")
     return _browser
+
+
+@pytest.fixture(scope="session")
+def cranes(tmp_path_factory: pytest.TempPathFactory) -> CraneWorld:
+    """The crane maker after three years, a fifth of its size, with its identity resolved."""
+    from tests.crane_identity import resolve_identity
+    from tests.crane_world import crane_world
+
+    world = crane_world(tmp_path_factory.mktemp("cranes"), customers=400, machines=1000)
+    resolve_identity(world)
+    return world

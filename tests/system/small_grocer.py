@@ -64,9 +64,8 @@ def small_grocer(folder: Path) -> SmallGrocer:
     """Cut the files and copy the project's definitions."""
     data, definitions = folder / "data", folder / "definitions"
     data.mkdir(parents=True)
-    for name in ("businesses", "labels", "models", "sources", "sql", "tables", "tags"):
-        shutil.copytree(PROJECT / "include" / name, definitions / name)
-    shutil.copy(PROJECT / "include" / "standards.yaml", definitions)
+    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
+    shutil.copytree(PROJECT / "include", definitions, ignore=without)
     discount = "CASE WHEN product_id % 500 <> 7 THEN retail_disc END AS retail_disc"
     with duckdb.connect() as memory:
         for table, columns in (("transactions", f"* REPLACE ({discount})"), ("demographics", "*")):

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,10 +19,14 @@ import typer
 
 from tagline.catalog import Catalog, load_catalog
 from tagline.cli import app
-from tagline.definitions import ExtractionTag, ModelTag, RankTag, RuleTag, StatisticTag
+from tagline.definitions import ExtractionTag, ModelTag, RankTag, RuleTag, ScoreTag, StatisticTag
 from tagline.definitions.source import FileTable, SqlTable
+from tagline.engines import open_engine
+from tagline.engines.duckdb import DuckDBEngine
+from tagline.examples import run_examples
 from tagline.expressions.functions import NAMES
 from tagline.settings import PROJECT, Settings
+from tagline.vocabularies.checks import run_vocabulary_examples
 
 if TYPE_CHECKING:
     from tests.documents import PAGES, Block, blocks, headings, prose, spans
@@ -67,7 +72,7 @@ def test_every_function_and_key_of_a_tag_is_named() -> None:
     line = next(line for line in prose(page).splitlines() if line.startswith("`abs`"))
     assert re.findall(r"`(\w+)`", line) == sorted(NAMES)
     known = set(spans(page))
-    for shape in (ExtractionTag, StatisticTag, RankTag, RuleTag, ModelTag):
+    for shape in (ExtractionTag, StatisticTag, RankTag, RuleTag, ScoreTag, ModelTag):
         assert set(shape.model_fields) <= known
 
 
@@ -227,10 +232,31 @@ def test_the_tags_that_the_pages_add_are_good_definitions(project: Path) -> None
     assert set(after.standards) - set(before.standards) == {"coupon_user_orders"}
 
 
+def test_the_score_and_the_policy_that_the_page_adds_are_good_definitions(project: Path) -> None:
+    page = DOCS / "grades.md"
+    before = load_catalog(project / "include", "grocer")
+    after = follow(project, page, "grocer")
+    listed = [cell.strip("`") for cell in first_cells(page) if cell.startswith("`")]
+    assert len(listed) == 6
+    assert set(after.tags) - set(before.tags) == {"buying_score", *listed}
+    few = {tag.slug: tag for tag in after.closure(["buying_score"])}
+    count, wrong = run_examples(replace(after, tags=few), open_engine(Settings(threads=1)))
+    assert count > 0 and not wrong
+
+
 def test_the_source_that_the_page_adds_is_a_good_definition(project: Path) -> None:
     catalog = follow(project, DOCS / "add-a-source.md", "corner_shop")
     assert set(catalog.tables) == {"customers", "orders", "order_gaps"}
     assert catalog.sources["corner_shop"].type == "sql"
+
+
+def test_the_vocabulary_that_the_page_adds_finds_what_its_examples_say(
+    project: Path, tmp_path: Path
+) -> None:
+    catalog = follow(project, DOCS / "vocabularies.md", "grocer")
+    engine = DuckDBEngine("500MB", 1, str(tmp_path / "spilled"))
+    count, faults = run_vocabulary_examples(catalog, engine)
+    assert count >= 5 and faults == []
 
 
 def test_the_profile_in_the_readme_has_the_tags_of_today() -> None:

@@ -39,6 +39,7 @@ BATCH = 500  # worlds in one query, each with customers of its own
 BUSINESSES = sorted(path.stem for path in (PROJECT / "include" / "businesses").glob("*.yaml"))
 INSTANTS = (datetime(2017, 10, 1), datetime(2017, 3, 27), datetime(2017, 10, 30, 11, 30))  # local
 KINDS = {"extraction", "statistic", "via", "pick", "list", "rank", "rule", "manual", "model"}
+KINDS |= {"score", "grade"}
 FLEET = PROJECT / "tests" / "fleet"  # has the kinds of tags that the businesses have not
 
 

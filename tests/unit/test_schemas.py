@@ -24,7 +24,7 @@ from tagline.schemas import FILES, SHAPES, schema_file, schema_of
 from tagline.schemas.reference import reference
 from tagline.settings import PROJECT
 
-ROOTS = (PROJECT / "include", PROJECT / "tests" / "fleet")
+ROOTS = (PROJECT / "include", PROJECT / "tests" / "fleet", PROJECT / "tests" / "tickets")
 
 
 def files(kind: str) -> list[Path]:

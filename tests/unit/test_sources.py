@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -119,6 +119,52 @@ def test_unparsable_values_are_refused_with_the_row_and_its_line(tmp_path: Path)
         ("unparsable_n", {"file": "a.csv.gz", "line": 6}, {"id": "5", "n": "nan", "at": None}),
     ]
     assert len(made.delivery.over_limit) == 3
+
+
+def test_a_text_among_nulls_says_nothing_and_is_kept_as_found_where_its_row_is_refused(
+    tmp_path: Path,
+) -> None:
+    made = read_csv(tmp_path, "id,n,at\n1,?, ? \n2,NA,2017-01-01\n3,many,?\n", nulls=["?", "NA"])
+    assert [row[:2] for row in made.kept] == [(1, None), (2, None)]
+    assert made.kept[0][2] is None
+    (refused,) = made.refused
+    assert (refused[0], refused[2]) == ("unparsable_n", {"id": "3", "n": "many", "at": "?"})
+
+
+def test_a_text_is_an_instant_only_as_its_formats_say(tmp_path: Path) -> None:
+    written = ["1/2/2017 3:04", "29/02/2016 23:59", "2017.12.31", "31/2/2017 1:00", "1/2/16 1:00"]
+    lines = "".join(f"{n},1,{each}\n" for n, each in enumerate([*written, "2017-01-02"]))
+    formats = {"at": ["%d/%m/%Y %H:%M", "%Y.%m.%d"]}
+    made = read_csv(tmp_path, f"id,n,at\n{lines}", formats=formats)
+    assert [row[2] for row in made.kept] == [
+        datetime(2017, 2, 1, 3, 4, tzinfo=UTC),
+        datetime(2016, 2, 29, 23, 59, tzinfo=UTC),
+        datetime(2017, 12, 31, tzinfo=UTC),
+    ]
+    assert [(reason, row["id"]) for reason, _, row in made.refused] == [
+        ("unparsable_at", "3"),
+        ("unparsable_at", "4"),
+        ("unparsable_at", "5"),
+    ]
+
+
+def test_formats_are_read_in_the_zone_of_the_source_or_their_own(tmp_path: Path) -> None:
+    source = a_source(
+        str(tmp_path),
+        {
+            "path": "a.parquet",
+            "columns": {"day": "date", "at": "timestamp"},
+            "formats": {"day": ["%d.%m.%Y"], "at": ["%d.%m.%Y %H:%M %z", "%d.%m.%Y %H:%M"]},
+        },
+        timezone="Asia/Shanghai",
+    )
+    moments = ["01.02.2017 08:00", "01.02.2017 08:00 +0100"]
+    a_file(tmp_path / "a.parquet", day=["31.12.2016"] * 2, at=moments)
+    made = Reading(FileReader("s", source, a_catalog(tmp_path)), tmp_path, None, day(9))
+    assert made.kept == [
+        (date(2016, 12, 31), datetime(2017, 2, 1, hour, tzinfo=UTC)) for hour in (0, 7)
+    ]
+    assert made.refused == []
 
 
 def test_broken_lines_are_refused_alone_with_their_text(tmp_path: Path) -> None:

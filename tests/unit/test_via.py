@@ -319,7 +319,7 @@ def test_the_examples_of_tags_with_holders_and_judgements_and_machines_hold(
     catalog: Catalog, engine: Engine, project: Path
 ) -> None:
     count, wrong = run_examples(catalog, engine)
-    assert (count, wrong) == (8, [])
+    assert (count, wrong) == (11, [])
     replaced(project, "tags/owners/use/owned_hours_total.yaml", "value: 8.5", "value: 16.5")
     _, wrong = run_examples(load_catalog(project, "fleet"), engine)
     assert [str(fault) for fault in wrong] == [

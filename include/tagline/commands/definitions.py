@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def check(
     context: Context,
     examples: Annotated[
-        bool, typer.Option("--examples", help="Run the tags' own examples too.")
+        bool, typer.Option("--examples", help="Run the definitions' own examples too.")
     ] = False,
     as_json: Json = False,
 ) -> None:

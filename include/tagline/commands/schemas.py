@@ -18,7 +18,7 @@ def schema(
         str | None,
         typer.Argument(
             metavar="[KIND]",
-            help="tag, theme, table, source, model, label_set, business or standards.",
+            help="tag, theme, table, source, vocabulary, model, label_set, business or standards.",
         ),
     ] = None,
     folder: Annotated[

@@ -8,16 +8,12 @@ from typing import cast
 
 from sqlglot import exp
 
-from tagline.catalog import Catalog, Tag, case_column
+from tagline.catalog import Catalog, Tag
 from tagline.compile.compiled import Compiled
+from tagline.compile.expressed import expressed
 from tagline.compile.instant import Moment, instant, sql
 from tagline.compile.judged import Judged
-from tagline.compile.previous import (
-    previous_columns,
-    previous_join,
-    previous_names,
-    previous_table,
-)
+from tagline.compile.previous import previous_columns, previous_join
 from tagline.compile.rows import Rows
 from tagline.compile.statistics import TableStatistics
 from tagline.definitions import (
@@ -26,12 +22,10 @@ from tagline.definitions import (
     ManualTag,
     ModelTag,
     RankTag,
-    RuleTag,
     StatisticTag,
 )
 from tagline.definitions.models import LabelQuery
 from tagline.errors import WrongUsage
-from tagline.meaning import literal
 from tagline.sqlfiles import SqlFile
 from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 
@@ -294,7 +288,7 @@ def _levels(
     source: str,
     prefix: str = "",
 ) -> str:
-    """Add ranks and rules, a query per level of dependency; the name of the last one."""
+    """Add what is made of other tags, a query per level of dependency; the name of the last."""
     left = list(tags)
     waiting = {tag.slug for tag in left}
     number = 0
@@ -314,8 +308,7 @@ def _levels(
             shown += [_rank(tag, name) for tag in group]
         joins += previous_join(ready)
         for tag in ready:
-            if isinstance(tag.definition, RuleTag):
-                shown += _rule(moment, tag)
+            shown += expressed(moment, tag)
         columns = ",\n    ".join(shown)
         target = f"{prefix}wide_{number}"
         ctes[target] = f"SELECT\n    {columns}\n  FROM {source} AS w{joins}"
@@ -343,33 +336,6 @@ def _rank(tag: Tag, cutpoints: str) -> str:
     )
     place = f"1 + {above}" if definition.best == "high" else f"{definition.into} - ({above})"
     return f'{place} AS "{tag.slug}"'
-
-
-def _rule(moment: Moment, tag: Tag) -> list[str]:
-    definition = cast(RuleTag, tag.definition)
-    types = {slug: other.definition.type for slug, other in moment.catalog.tags.items()}
-    previous = previous_names(moment.catalog, tag)
-    types |= {name: column_type for name, (_, column_type) in previous.items()}
-
-    def place(name: str) -> exp.Expr:
-        if name in previous:
-            return exp.column(previous[name][0], table=previous_table(tag.subject), quoted=True)
-        return exp.column(name, table="w", quoted=True)
-
-    case, kind = case_column(tag.slug), definition.type
-    whens = " ".join(
-        f"WHEN {sql(moment.rewrite(when, place, types))} THEN {index}"
-        for index, when in enumerate(tag.meaning.cases)
-    )
-    values = " ".join(
-        f"WHEN {index} THEN {sql(literal(one.value, kind))}"
-        for index, one in enumerate(definition.cases)
-    )
-    otherwise = sql(literal(definition.otherwise.value, kind))
-    return [
-        f'CAST(CASE {whens} ELSE {len(definition.cases)} END AS BIGINT) AS "{case}"',
-        f'CAST(CASE "{case}" {values} ELSE {otherwise} END AS {kind.sql}) AS "{tag.slug}"',
-    ]
 
 
 def _assemble(

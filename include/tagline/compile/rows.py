@@ -62,7 +62,7 @@ class Rows:
         if made and (table not in self.derived or not by_customer):
             self.derived.add(table)
             self.read_sources(table, by_customer=by_customer)
-        elif self._mapped(catalog.tables[table]) and table != "identity":
+        elif self._reads_identity(table):
             self.read("identity", ("customer_key", "customer_id"))
         return f"{table}_rows"
 
@@ -72,6 +72,16 @@ class Rows:
         apart = by_customer and keeps_customers_apart(catalog, derived)
         for source in catalog.derived[derived].tables:
             self.read(source, catalog.tables[source].columns, by_customer=apart)
+
+    def _reads_identity(self, name: str) -> bool:
+        """Whether the reader of a stored table looks at who is which customer."""
+        table = self.moment.catalog.tables[name]
+        return name != "identity" and (self._mapped(table) or self._numbered(name))
+
+    def _numbered(self, name: str) -> bool:
+        """Whether a customer is one only while some key has its number: others were merged."""
+        resolved = self.moment.catalog.definition.identity == "resolved"
+        return resolved and subject_of_table(name) is CUSTOMER
 
     def _mapped(self, table: TableDefinition) -> bool:
         one_to_one = self.moment.catalog.definition.identity == "one_to_one"
@@ -173,6 +183,11 @@ class Rows:
             conditions.append(
                 f"NOT EXISTS (SELECT 1 FROM {name}__superseded AS s\n"
                 f"    WHERE {same} AND s.until_at < {as_of}{known})"
+            )
+        if self._numbered(name):
+            own = f"r.{_quoted(table.key[0])}"
+            conditions.append(
+                f"EXISTS (SELECT 1 FROM identity_rows AS i WHERE i.customer_id = {own})"
             )
         where = "\n    AND ".join(conditions)
         shown = self._select(table, self.columns[name])

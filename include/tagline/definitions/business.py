@@ -35,11 +35,24 @@ class Standards(Definition):
     standards: dict[Slug, Standard]
 
 
+class Preparation(Definition):
+    """What `make demo` fills a database with, for the sources that read it.
+
+    `python -m <module> --database <url>` fills an empty database of the deployment's PostgreSQL,
+    all of it or nothing; its URL is in the environment variable `url` of the runs. Where that
+    variable is set, the sources are somebody's own, and nothing is prepared.
+    """
+
+    module: str = Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$")
+    url: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+
+
 class Demo(Definition):
     """What `make demo` runs: `days` daily runs, the first with this as_of."""
 
     first_as_of: date
     days: int = Field(ge=1, le=60)
+    prepare: Preparation | None = None
 
 
 class BusinessDefinition(Definition):
@@ -49,10 +62,11 @@ class BusinessDefinition(Definition):
     description: Sentence
     timezone: TimeZoneName = "UTC"  # business days are cut here
     currency: str = Field(pattern=r"^[A-Z]{3}$")
-    identity: Literal["one_to_one", "mapped"]
+    identity: Literal["one_to_one", "mapped", "resolved"]
     sources: tuple[Slug, ...] = Field(min_length=1)
     tags: tuple[Slug, ...] | None = None  # none: every tag whose tables it has
     models: tuple[Slug, ...] = ()
+    policies: tuple[Slug, ...] = ()
     standards: dict[Slug, tuple[DatedValue, ...]] = Field(default_factory=dict)  # its own values
     expectations: dict[Slug, tuple[Expectation, ...]] = Field(default_factory=dict)
     """What it expects of its tables' rows, beside what every business expects of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -167,7 +167,7 @@ def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
     if kind == "missing":
         return file.fault(location, f"missing key {key!r}: add it")
     if kind == "union_tag_not_found":
-        return _without_kind(file, shape, str(context["discriminator"]).strip("'"))
+        return _without_kind(file, shape, location, str(context["discriminator"]).strip("'"))
     if kind == "union_tag_invalid":
         field = str(context["discriminator"]).strip("'")
         known = [tag.strip(" '") for tag in str(context["expected_tags"]).split(",")]
@@ -192,15 +192,17 @@ def _fault(file: DefinitionFile, shape: Any, detail: ErrorDetails) -> Fault:
     return file.fault(location, f"{where}: {message[:1].lower()}{message[1:]}, not {shown}")
 
 
-def _without_kind(file: DefinitionFile, shape: Any, key: str) -> Fault:
-    """The fault of a file that lacks the key which says what it is, perhaps misspelt."""
-    members = get_args(get_args(shape)[0]) if get_origin(shape) is Annotated else ()
+def _without_kind(file: DefinitionFile, shape: Any, location: Location, key: str) -> Fault:
+    """The fault of a mapping that lacks the key which says what it is, perhaps misspelt."""
+    union = _annotation_at(shape, file.data, location)
+    members = get_args(get_args(union)[0]) if get_origin(union) is Annotated else ()
     known = {name for member in members for name in getattr(member, "model_fields", {})}
-    written = [name for name in file.data if name not in known]
+    written = [name for name in reduce(_step, location, file.data) if name not in known]
     close = difflib.get_close_matches(key, written, n=1, cutoff=0.6)
     if close:
-        return file.fault((close[0],), f"unknown key {close[0]!r}. Did you mean {key!r}?")
-    return file.fault((), f"missing key {key!r}: add it")
+        place = (*location, close[0])
+        return file.fault(place, f"unknown key {close[0]!r}. Did you mean {key!r}?")
+    return file.fault(location, f"missing key {key!r}: add it")
 
 
 def _in_file(
@@ -224,22 +226,27 @@ def _in_file(
 
 def known_keys(shape: Any, data: Any, location: Location) -> list[str]:
     """The keys that `shape` knows at `location` of `data`."""
-    model = _resolve(shape, data)
-    for part in location:
-        if model is None:
-            return []
-        if isinstance(model, type) and issubclass(model, BaseModel):
-            field = _field(model, str(part))
-            model = field.annotation if field else None
-        else:
-            arguments = get_args(model)
-            model = arguments[-1] if arguments and arguments[-1] is not Ellipsis else None
-            model = model or (arguments[0] if arguments else None)
-        data = _step(data, part)
-        model = _resolve(model, data)
+    model = _resolve(_annotation_at(shape, data, location), reduce(_step, location, data))
     if isinstance(model, type) and issubclass(model, BaseModel):
         return [field.alias or name for name, field in model.model_fields.items()]
     return []
+
+
+def _annotation_at(shape: Any, data: Any, location: Location) -> Any:
+    """What is declared at `location` of `data`; None where nothing is."""
+    for part in location:
+        model = _resolve(shape, data)
+        if model is None:
+            return None
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            field = _field(model, str(part))
+            shape = field.annotation if field else None
+        else:
+            arguments = get_args(model)
+            shape = arguments[-1] if arguments and arguments[-1] is not Ellipsis else None
+            shape = shape or (arguments[0] if arguments else None)
+        data = _step(data, part)
+    return shape
 
 
 def _field(model: type[BaseModel], key: str) -> FieldInfo | None:
@@ -263,7 +270,7 @@ def _resolve(shape: Any, data: Any) -> Any:
     if get_origin(shape) in (Union, UnionType):
         members = [member for member in get_args(shape) if member is not type(None)]
         for member in members:
-            for discriminator in ("kind", "task", "type"):
+            for discriminator in ("kind", "task", "type", "by"):
                 field = getattr(member, "model_fields", {}).get(discriminator)
                 if field is None or not isinstance(data, dict):
                     continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,12 +21,35 @@ def _known_zone(name: str) -> str:
 
 TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
 
+_DIRECTIVES = frozenset("YymdjbBaAHIMSfpz%")
+_OF_A_DAY = ({"Y", "y"}, {"m", "b", "B", "j"}, {"d", "j"})
+
+
+def _known_format(text: str) -> str:
+    """A format of which the engine makes a day at least."""
+    written = re.findall(r"%-?(.?)", text)
+    for letter in written:
+        if letter not in _DIRECTIVES:
+            known = " ".join(f"%{each}" for each in sorted(_DIRECTIVES - {"%"}))
+            raise ValueError(f"{text!r}: %{letter} is not known; known are {known}")
+    if not all(part & set(written) for part in _OF_A_DAY):
+        raise ValueError(f"{text!r} tells no day; write for example '%d/%m/%Y %H:%M'")
+    return text
+
+
+TimeFormat = Annotated[str, AfterValidator(_known_format)]
+
 
 class SourceTable(Definition):
     """One table of a source.
 
     With `time`, it is extracted by intervals of that column (a row belongs to the interval that
     holds its time); without, each extraction reads a whole snapshot.
+
+    With `lookback`, the SQL of an interval also sees the rows of so long before it, to judge a row
+    by those that came earlier; what it returns for them is left out. A new snapshot of an
+    `append_only` table is read with the intervals that come with it or later, and does not have
+    those cleaned again that were cleaned before.
     """
 
     columns: dict[str, DataType] = Field(min_length=1)
@@ -36,6 +60,10 @@ class SourceTable(Definition):
     idle: Duration = Field(  # a day is covered when rows reach within this of its end
         default="6 hours", validate_default=True
     )
+    lookback: Duration = Field(  # how long before an interval the rows lie that its SQL sees, too
+        default="0 days", validate_default=True
+    )
+    append_only: bool = False  # without time: rows are added, and mean the same ever after
 
 
 class FileTable(SourceTable):
@@ -45,6 +73,8 @@ class FileTable(SourceTable):
     other types that they store it as; each value is then cast, and one that does not fit goes to
     quarantine as unparsable. `file_column` is a declared text column that no file has: it holds
     the name of the row's file. Of an `optional` one there may be no file yet: then it has no rows.
+    Texts among `nulls` say nothing, like blank ones. `formats` say how files write the dates and
+    instants of a column, in the directives of strptime; the first that fits a text is taken.
     """
 
     path: str = Field(min_length=1)
@@ -53,6 +83,8 @@ class FileTable(SourceTable):
     accepts: dict[str, tuple[DataType, ...]] = Field(default_factory=dict)
     file_column: str | None = None
     optional: bool = False
+    nulls: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    formats: dict[str, tuple[TimeFormat, ...]] = Field(default_factory=dict)
 
 
 class SqlTable(SourceTable):

@@ -14,7 +14,8 @@ CANONICAL = frozenset(
     {
         "customers", "identity", "products", "orders", "order_lines", "receivables", "payments",
         "opportunities", "machines", "machine_days", "service_tickets", "surveys", "interactions",
-        "campaign_members", "labels",
+        "campaign_members", "labels", "contacts", "identity_evidence", "payment_promises",
+        "machine_returns", "opportunity_activities", "parts_used",
     }
 )  # fmt: skip
 """The tables that tags are written against. A project may declare one that nothing feeds yet:

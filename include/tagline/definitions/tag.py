@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from tagline.definitions.grading import Grading, ScoreInput
 from tagline.definitions.types import DataType, Definition, Duration, Names, Sentence, Slug
 
 TagValue = bool | int | float | str | date | list[str] | None
@@ -141,10 +142,32 @@ class ManualTag(TagDefinition):
         return "labels"
 
 
-AnyTag = Annotated[
-    ExtractionTag | StatisticTag | RankTag | RuleTag | ModelTag | ManualTag,
+class ScoreTag(TagDefinition):
+    """得分: points of other tags, from 0 to 100, averaged by weight."""
+
+    kind: Literal["score"]
+    inputs: tuple[ScoreInput, ...] = Field(min_length=1)
+
+
+class GradeTag(TagDefinition, Grading):
+    """等级: one of the tags that a policy makes; no tag's file has this kind."""
+
+    kind: Literal["grade"]
+    policy: Slug
+    output: Literal["grade", "since", "before", "reasons", "care"]
+
+
+FileTag = Annotated[
+    ExtractionTag | StatisticTag | RankTag | RuleTag | ScoreTag | ModelTag | ManualTag,
     Field(discriminator="kind"),
 ]
+"""What the file of a tag holds."""
+
+AnyTag = Annotated[
+    ExtractionTag | StatisticTag | RankTag | RuleTag | ScoreTag | ModelTag | ManualTag | GradeTag,
+    Field(discriminator="kind"),
+]
+"""A tag of a catalog or of a release; those of policies have no files of their own."""
 
 
 class ThemeDefinition(Definition):

@@ -43,6 +43,8 @@ _SQL_TYPES = {
     DataType.TEXT_LIST: "VARCHAR[]",
 }
 
+PLACEHOLDER = re.compile(r"\{(\w+)\}")  # a tag in a sentence, filled in with its value
+HIDDEN = "__"  # no slug holds it: it begins what a hidden column says of the tag before it
 DURATION_PATTERN = r"^(\d+)\s+(second|minute|hour|day|week)s?$"
 LONGEST = timedelta(days=36_500)  # a longer one would leave the calendar
 _DURATION = re.compile(DURATION_PATTERN)

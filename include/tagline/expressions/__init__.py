@@ -11,6 +11,7 @@ from tagline.expressions.parse import (
     parse_pick,
     parse_value,
     previous_name,
+    typed,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "parse_pick",
     "parse_value",
     "previous_name",
+    "typed",
 ]

@@ -168,6 +168,17 @@ def _parse(text: str, scope: Scope, *, aggregates: bool) -> Expression:
     return Expression(text, tree, found, *used)
 
 
+def typed(tree: exp.Expr, scope: Scope) -> Expression:
+    """A value's tree that was put together here, by the rules of those that people write.
+
+    Raises ExpressionError like `parse_value`, but sets no limit to its size.
+    """
+    typer = Typer(scope.columns, _standard_type(scope), False, scope.previous)
+    found = typer.type_of_all(tree)
+    used = (frozenset(each) for each in (typer.names, typer.standards, typer.previous))
+    return Expression(tree.sql(dialect="duckdb"), tree, found, *used)
+
+
 def _tree(text: str) -> exp.Expr:
     """A tree of its own for each caller; a text is read once, however often a catalog is."""
     return _parsed(text).copy()

@@ -101,7 +101,7 @@ def customer_keys(deployment: Deployment, as_of: datetime) -> dict[str, str]:
 def _customers(deployment: Deployment, as_of: datetime) -> dict[str, str]:
     """The customer_id of every key in the sources that is known before an instant."""
     catalog = deployment.catalog
-    mapped = catalog.definition.identity == "mapped"
+    mapped = catalog.definition.identity != "one_to_one"
     text = "SELECT customer_id, customer_key AS key FROM identity"
     if not mapped:
         text = "SELECT customer_id, customer_id AS key FROM customers"

@@ -11,25 +11,31 @@ from pydantic_core import core_schema
 
 from tagline.definitions import (
     AnyModel,
-    AnyTag,
     BusinessDefinition,
+    FileTag,
+    IdentityRules,
     LabelSet,
+    PolicyDefinition,
     Source,
     Standards,
     TableDefinition,
     ThemeDefinition,
+    Vocabulary,
 )
 from tagline.definitions.expectations import COLUMN_EXPECTATIONS, EXPECTATIONS
 from tagline.definitions.types import DURATION_PATTERN
 from tagline.schemas.meanings import meaning_of
 
 SHAPES: Mapping[str, Any] = {
-    "tag": AnyTag,
+    "tag": FileTag,
     "theme": ThemeDefinition,
     "table": TableDefinition,
     "source": Source,
+    "vocabulary": Vocabulary,
     "model": AnyModel,
     "label_set": LabelSet,
+    "identity": IdentityRules,
+    "policy": PolicyDefinition,
     "business": BusinessDefinition,
     "standards": Standards,
 }
@@ -38,8 +44,11 @@ FILES: Mapping[str, str] = {  # where the files of a kind lie, under include/
     "theme": "tags/*/theme.yaml",
     "table": "tables/*.yaml",
     "source": "sources/*.yaml",
+    "vocabulary": "vocabularies/*.yaml",
     "model": "models/*.yaml",
     "label_set": "labels/*.yaml",
+    "identity": "identity/*.yaml",
+    "policy": "policies/*.yaml",
     "business": "businesses/*.yaml",
     "standards": "standards.yaml",
 }

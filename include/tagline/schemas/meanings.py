@@ -43,6 +43,19 @@ _TAG: Mapping[str, str] = {
     "output": "Which output of the model, such as probability or class; each kind has its own.",
     "label_set": "The label set that people answer, by the name of its file in labels/.",
     "agreement": "The share of the annotators that must agree on a value.",
+    "inputs": "What gives points; the score is their mean by weight.",
+}
+
+_PHRASE = "The words of a reason, in both languages; names of tags in braces are filled in."
+_INPUT: Mapping[str, str] = {
+    "tag": "A boolean, integer or number tag of the same subject.",
+    "weight": "How much it counts beside the other inputs.",
+    "between": "Points that grow evenly from none at `worst` to 100 at `best`.",
+    "steps": "Points by steps, in rising order of `from`; before the first there are none, or 100 "
+    "where less is better.",
+    "missing": "The points where the tag has no value, or `leave_out`: then it does not count.",
+    "best": "Whether the low or the high values are the best, where the polarity does not say it.",
+    "because": _PHRASE,
 }
 
 _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
@@ -70,12 +83,58 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "as_of": "The day at whose midnight the example is worked out.",
         "rows": "The rows of one customer in the tag's table, for an extraction or a statistic; "
         "columns of a referenced table by a dotted name.",
-        "tags": "The values of the tags that a rule or a rank reads, also `previous(tag)`; those "
-        "of a rank are lists, a value for each customer.",
+        "tags": "The values of the tags that a rule, score or rank reads, also `previous(tag)`; "
+        "those of a rank are lists, a value for each customer.",
         "value": "The value that must come out; a rank's ranks in the order of the customers.",
-        "because": "The reason that must come out, for a rule.",
+        "because": "The reason that must come out, for a rule or a score.",
     },
     "Names": {"en": "In English.", "zh": "In Chinese."},
+    "Input": _INPUT,
+    "ScoreInput": _INPUT,
+    "Between": {
+        "worst": "Where there are no points, and beyond it.",
+        "best": "Where there are 100, and beyond it.",
+    },
+    "Step": {
+        "from": "The value from which the step holds.",
+        "points": "The points from there on, from 0 to 100.",
+    },
+    "Special": {
+        "tag": "A tag whose polarity is special: a boolean, or a number with `from` or `below`.",
+        "from": "It calls for care from this value on.",
+        "below": "It calls for care below this value.",
+        "because": _PHRASE,
+    },
+    "Limit": {
+        "tag": "A tag that speaks against, or a number that speaks for.",
+        "from": "It holds from this value on, of a tag that speaks against.",
+        "below": "It holds below this value, of a tag that speaks for.",
+        "at_best": "The best grade that may be given while it holds.",
+        "because": _PHRASE,
+    },
+    "Grade": {
+        "grade": "The value of the grade.",
+        "from": "The points from which it is given, but for the last.",
+    },
+    "Hysteresis": {
+        "stay": "How long a grade stays after it changed, in whole days.",
+        "margin": "How far beyond a border the points must be for a change.",
+        "limits": "Whether a limit strikes within the stay too, or waits for its end.",
+    },
+    "PolicyDefinition": {
+        "theme": "The theme under which its tags stand; its subject is what is graded.",
+        "dimension": "The dimension under which its tags stand.",
+        "grades": "The grades, the best first.",
+        "positive": "The tags that speak for it, each with a polarity of positive.",
+        "negative": "The tags that speak against it, each with a polarity of negative.",
+        "special": "The tags that call for care and do not move the grade.",
+        "limits": "Hard limits: at best this grade while one holds.",
+        "hysteresis": "What keeps a grade on a border.",
+        "valid_for": "How long a grade holds after its as_of; an older one is shown as expired.",
+        "sensitivity": "Who may see it: everyone, everyone inside, or those with a need.",
+        "critical": "Whether nothing may be released without the grade.",
+        "stability": "Limits on the change of the grade; beyond them the gate warns.",
+    },
     "ThemeDefinition": {
         "subject": "What its tags are about.",
         "dimensions": "The folders of the theme with their names; each holds tags.",
@@ -120,6 +179,8 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "accepts": "Other types that files store a column as; each value is then cast.",
         "file_column": "A declared text column that no file has: it holds the name of the file.",
         "optional": "Whether there may be no file yet, which then means no rows.",
+        "nulls": "Texts that say nothing, such as `?` or `NA`; blank ones never do.",
+        "formats": "How files write a date or timestamp as text, such as `%d/%m/%Y %H:%M`.",
     },
     "SqlTable": {"table": "The table in the database, with or without its schema."},
     "MulticlassModel": {
@@ -166,9 +227,16 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "count": "How many instants; the newest is the holdout.",
         "every": "How far they lie apart.",
     },
+    "HoldoutPanels": {
+        "count": "How many instants.",
+        "every": "How far they lie apart.",
+        "holdouts": "How many of the newest are the holdout, judged together.",
+    },
     "PlainRule": {
         "tag": "The tag that is read as a score.",
         "high_means": "Whether a high value speaks for the label or against it.",
+        "is_probability": "Whether it is a probability of the label: then the model must surely "
+        "have the better Brier score, too.",
     },
     "ModelGate": {
         "min_roc_auc": "The least area under the ROC curve.",
@@ -231,6 +299,18 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "name": "What annotators see, in English and Chinese.",
         "guideline": "When to give this answer, in English and Chinese.",
     },
+    "Vocabulary": {
+        "terms": "What texts speak of, by name; these names are what term() and terms() give.",
+        "examples": "The vocabulary's own test, run by `tagline check --examples`.",
+    },
+    "Term": {
+        "words": "How texts write it: whole words in any case, Chinese anywhere; `leak*` stands "
+        "for all words that begin so.",
+    },
+    "VocabularyExample": {
+        "text": "A text.",
+        "terms": "All terms that must be found in it, in any order.",
+    },
     "DriftLimits": {
         "warn": "The PSI of an input above which the gate warns of the model's tags.",
         "withhold": "The PSI of an input above which the gate withholds them.",
@@ -289,10 +369,12 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
     "BusinessDefinition": {
         "timezone": "The IANA time zone in which its days are cut.",
         "currency": "Its currency, by the three letters of ISO 4217.",
-        "identity": "Whether a source's customer key is the customer, or is mapped to one.",
+        "identity": "Whether a source's customer key is the customer, is mapped to one by a source "
+        "or resolved by the rules of identity/<business>.yaml.",
         "sources": "Its sources, by the names of their files.",
         "tags": "Its tags, by slug or theme, with all that those read; else all that it can have.",
         "models": "The models that it uses.",
+        "policies": "The policies by which it grades.",
         "standards": "Its own values of standards.",
         "expectations": "What it expects of its tables' rows, beside what every business does.",
         "quality": "Limits on its values of a tag, in place of the tag's own.",
@@ -300,7 +382,50 @@ _OF_SHAPE: Mapping[str, Mapping[str, str]] = {
         "ends_on": "The end of a closed data set: no day after it is scheduled.",
         "demo": "What `make demo` runs.",
     },
-    "Demo": {"first_as_of": "The as_of of the first day.", "days": "The number of daily runs."},
+    "IdentityRules": {
+        "description": "Which keys lead, and which are attached to them.",
+        "kinds": "The kinds of evidence that the rules read; others are counted and ignored.",
+        "lead": "The kind whose value is a customer's number: keys that hold one lead, and the "
+        "earliest of those who are one customer gives it the number.",
+        "rules": "The rules, the stronger ones first.",
+        "contradictions": "What two customers differ in: no rule joins them then.",
+    },
+    "EvidenceKind": {"description": "What a key is known by."},
+    "SharedValue": {
+        "name": "The rule's name, which each link names.",
+        "by": "shared: keys that hold the same value at the same time belong together.",
+        "kind": "The kind of evidence whose values are compared.",
+        "most_keys": "A value that more keys have held proves nothing, from the one too many on.",
+        "strength": "A strong rule joins keys that lead, too; a weak one only attaches others.",
+    },
+    "Mention": {
+        "name": "The rule's name, which each link names.",
+        "by": "mention: who names a value belongs to who holds it then, also later.",
+        "kind": "The kind of evidence that names values.",
+        "of": "The kind of evidence that holds them.",
+        "at_least": "How many mentions must lead to the same key.",
+        "most_keys": "A value that more keys have held proves nothing, from the one too many on.",
+        "strength": "A strong rule joins keys that lead, too; a weak one only attaches others.",
+    },
+    "Statement": {
+        "name": "The rule's name, which each link names.",
+        "by": "statement: the value is another key; taken back, it keeps both apart.",
+        "kind": "The kind of evidence that names another key.",
+        "strength": "Always strong: it joins keys that lead.",
+    },
+    "Contradiction": {
+        "kind": "The kind of evidence of which a customer has one value.",
+        "slips": "Values of one length that differ in so many characters may be one, mistyped.",
+    },
+    "Demo": {
+        "first_as_of": "The as_of of the first day.",
+        "days": "The number of daily runs.",
+        "prepare": "What fills a database for its sources first.",
+    },
+    "Preparation": {
+        "module": "The module that is run with `--database URL`.",
+        "url": "The environment variable by which the sources read the URL.",
+    },
     "Standards": {"standards": "The standard values, by name."},
     "Standard": {
         "type": "The type of its values.",
@@ -322,6 +447,8 @@ _OF_SOURCES: Mapping[str, str] = {
     "time": "The column by whose intervals it is extracted; without it, always as a whole.",
     "late_by": "How long before the last day rows may still come, change or go.",
     "idle": "A day is covered when rows reach within this of its end.",
+    "lookback": "How long before an interval the rows lie that its SQL sees, too.",
+    "append_only": "Whether a new snapshot only adds rows: then no interval is cleaned again.",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tagline.catalog import Catalog
 from tagline.definitions import DataType
+from tagline.definitions.grading import STANDARD_PATTERN
 from tagline.expressions.functions import (
     ANY,
     CLOCK_UNITS,
@@ -26,6 +27,7 @@ _KINDS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {  # title, shape, tags
     "statistic": ("Statistic 统计", "StatisticTag", ("order_amount_90d", "top_department")),
     "rank": ("Rank 分位", "RankTag", ("monetary_rank",)),
     "rule": ("Rule 规则", "RuleTag", ("is_dormant",)),
+    "score": ("Score 得分", "ScoreTag", ()),
     "model": ("Model 算法", "ModelTag", ("lapse_probability",)),
     "manual": ("Manual 人工", "ManualTag", ()),
 }
@@ -34,7 +36,17 @@ _PARTS = {
     "Stability": "`stability`",
     "Case": "A case of a rule",
     "Otherwise": "`otherwise`",
+    "ScoreInput": "An input of a score",
+    "Between": "`between`",
+    "Step": "A step",
     "Example": "An example",
+}
+_OF_POLICIES = {
+    "Grade": "A grade",
+    "Input": "A tag that speaks for or against",
+    "Special": "A special tag",
+    "Limit": "A limit",
+    "Hysteresis": "`hysteresis`",
 }
 _HEAD = """\
 # The tag language
@@ -109,6 +121,7 @@ def _sections(catalog: Catalog) -> Iterator[str]:
         yield f"### {title}\n"
         yield from _keys(parts[name], set(parts[name]["properties"]), parts)
         yield ""
+    yield from _policy()
     yield "## Types\n"
     yield "| type | values |\n|---|---|"
     for kind in DataType:
@@ -117,6 +130,20 @@ def _sections(catalog: Catalog) -> Iterator[str]:
     yield _EXPRESSIONS
     yield from _functions()
     yield _REFUSED.rstrip("\n")
+
+
+def _policy() -> Iterator[str]:
+    """The keys of a policy, which makes tags of its own."""
+    schema = schema_of("policy")
+    yield "## Policies 等级\n"
+    file = "`include/policies/<policy>.yaml`"
+    yield f"A policy is a file {file}: [grades](grades.md).\n"
+    yield from _keys(schema, schema["properties"], schema["$defs"])
+    for name, title in _OF_POLICIES.items():
+        yield f"\n### {title}\n"
+        part = schema["$defs"][name]
+        yield from _keys(part, part["properties"], schema["$defs"])
+    yield ""
 
 
 def _label_set() -> Iterator[str]:
@@ -167,13 +194,19 @@ def _type(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
     """A schema's type in words."""
     if "$ref" in schema:
         name = str(schema["$ref"]).rpartition("/")[2]
-        if name in _PARTS:
-            return f"[{_PARTS[name].replace('`', '').lower()}](#{_anchor(_PARTS[name])})"
+        titles = {**_PARTS, **_OF_POLICIES}
+        if name in titles:
+            return f"[{titles[name].replace('`', '').lower()}](#{_anchor(titles[name])})"
         if name == "DataType":
             return "a [type](#types)"
         return f"{{{_either(parts[name]['properties'])}}}"
     if "anyOf" in schema:
         options = [option for option in schema["anyOf"] if option.get("type") != "null"]
+        if any(option.get("pattern") == STANDARD_PATTERN for option in options):
+            return "number or `standard('name')`"
+        words = [option["const"] for option in options if "const" in option]
+        if words:
+            return f"{_type(options[0], parts)} or {_either(words)}"
         return "a value of the tag's type" if len(options) > 2 else _type(options[0], parts)
     if "enum" in schema:
         return _either(schema["enum"])

@@ -72,14 +72,15 @@ def open_source(catalog: Catalog, source: str, home: Path | None = None) -> Sour
     return SqlReader(source, definition)
 
 
-def expand_variables(text: str, where: str) -> str:
-    """Replace `${VARIABLE}` by its value in the environment."""
+def expand_variables(text: str, where: str, example: str) -> str:
+    """Replace `${VARIABLE}` by its value in the environment; the error gives an `example` of it."""
 
     def value(match: re.Match[str]) -> str:
         found = os.environ.get(match[1])
         if found is None:
             raise TaglineError(
-                f"{where} reads ${{{match[1]}}}, which is not set. Set it in the environment."
+                f"{where} reads ${{{match[1]}}}, which is not set. Set it in the "
+                f"environment, for example to {example}."
             )
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,6 +12,7 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from tagline.casting import cast_sql, unfit_sql
+from tagline.definitions.source import FileTable
 from tagline.definitions.types import DataType
 from tagline.engines import Relation, identifier, literal
 from tagline.engines.duckdb import DuckDBEngine, copy_to_parquet, relation_sql
@@ -157,9 +158,13 @@ def digest_text(row: tuple[object, ...] | None) -> str:
 def _columns(incoming: Incoming, found: Mapping[str, str]) -> _Columns:
     casts: dict[str, str] = {}
     reasons = [f"WHEN {REASON} IS NOT NULL THEN {REASON}"] if incoming.text else []
+    files = incoming.definition if isinstance(incoming.definition, FileTable) else None
     for name, kind in incoming.definition.columns.items():
         value = identifier(name)
-        casts[name] = cast_sql(value, found[name], kind, incoming.timezone)
+        if files and files.nulls and found[name] == "VARCHAR":
+            value = f"CASE WHEN trim({value}) NOT IN ({_literals(files.nulls)}) THEN {value} END"
+        formats = files.formats.get(name, ()) if files else ()
+        casts[name] = cast_sql(value, found[name], kind, incoming.timezone, formats)
         unfit = unfit_sql(value, casts[name], found[name], kind)
         if unfit:
             reasons.append(f"WHEN {unfit} THEN {literal('unparsable_' + name)}")
@@ -169,6 +174,10 @@ def _columns(incoming: Incoming, found: Mapping[str, str]) -> _Columns:
     reason = f"CASE {' '.join(reasons)} END" if reasons else "CAST(NULL AS VARCHAR)"
     moment = f"CAST({casts[time]} AS TIMESTAMPTZ)" if time else "CAST(NULL AS TIMESTAMPTZ)"
     return _Columns(found, casts, reason, moment)
+
+
+def _literals(texts: Sequence[str]) -> str:
+    return ", ".join(map(literal, texts))
 
 
 def _within(moment: str, interval: Interval | None) -> str:

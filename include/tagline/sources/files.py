@@ -218,7 +218,7 @@ class FileReader:
         import fsspec.core
 
         location = expand_variables(
-            self.definition.location, f"location of sources/{self.source}.yaml"
+            self.definition.location, f"location of sources/{self.source}.yaml", "/data/deliveries"
         )
         if location.startswith("package://"):
             location = _package_folder(location, self.source)

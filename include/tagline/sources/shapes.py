@@ -139,7 +139,8 @@ def _likeness(one: str, other: str) -> float:
 
 def _taken(files: FileTable | None, name: str, kind: DataType, found: str) -> bool:
     accepted = files.accepts.get(name, ()) if files else ()
-    return any(fits(found, each) for each in (kind, *accepted))
+    written = (DataType.TEXT,) if files and name in files.formats else ()
+    return any(fits(found, each) for each in (kind, *accepted, *written))
 
 
 def _files(incoming: Incoming) -> FileTable | None:

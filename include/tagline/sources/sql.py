@@ -41,6 +41,7 @@ from tagline.sources.silence import unless_silent
 
 BATCH_ROWS = 20_000
 Result = TypeVar("Result")
+_EXAMPLE = "postgresql://user:password@host:5432/database"
 _DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 
 
@@ -178,7 +179,7 @@ class SqlReader:
 
     def _url(self) -> URL:
         where = f"url of sources/{self.source}.yaml"
-        text = expand_variables(self.definition.url, where)
+        text = expand_variables(self.definition.url, where, _EXAMPLE)
         if text.startswith("airflow://"):
             return airflow_connection(text.removeprefix("airflow://").strip("/"), where)
         return _parsed(text, where)
@@ -235,9 +236,7 @@ def _parsed(text: str, where: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError as error:
-        raise TaglineError(
-            f"{where} is not a URL; write postgresql://user:password@host:5432/database"
-        ) from error
+        raise TaglineError(f"{where} is not a URL; write {_EXAMPLE}") from error
     query = {key: value for key, value in url.query.items() if key != "__extra__"}
     return url.set(drivername=_driver(url.drivername), query=query)
 
