@@ -16,18 +16,19 @@ from zlib import crc32
 
 import pyarrow
 import pyarrow.parquet
-from tests.stored_worlds import State, write_state
+from tests.stored_worlds import ARROW, State, write_state
 from tests.worlds import LOADS, Operation, Worlds
 
 from tagline.catalog import Catalog, Tag
 from tagline.compile import Compiled, compile_input, compile_label, compile_tags, instant
+from tagline.compile.previous import previous_table
 from tagline.compute import finish_candidate
-from tagline.definitions import AnyModel, DataType, StatisticTag
+from tagline.definitions import AnyModel, DataType, GradeTag, StatisticTag
 from tagline.deployment import Deployment
-from tagline.engines import Engine
+from tagline.engines import Engine, Relation
 from tagline.expressions.functions import CLOCK_AND_CHANCE
 from tagline.settings import Settings
-from tagline.subjects import CUSTOMER, Subject
+from tagline.subjects import CUSTOMER, SUBJECTS, Subject
 from tagline.training.inputs import tags_read
 
 Compiler = Callable[..., Compiled]
@@ -83,6 +84,48 @@ def _one_row_each(table: pyarrow.Table, key: str) -> pyarrow.Table:
     return table.take(pyarrow.array(sorted(last.values()), pyarrow.int64()))
 
 
+def _released_before(
+    catalog: Catalog,
+    query: Compiled,
+    found: Mapping[str, Relation],
+    as_of: datetime,
+    folder: Path,
+) -> dict[str, Relation]:
+    """A release before as_of for what reads one: values that follow from each key alone."""
+    made = {}
+    for name, columns in query.previous.items():
+        subject = SUBJECTS[name]
+        stored = pyarrow.parquet.read_table(found[subject.table].files[0], columns=[subject.key])
+        keys = sorted(set(stored[subject.key].to_pylist()))
+        rows = [
+            {subject.key: key}
+            | {
+                slug: _earlier(catalog.tag(slug), kind, as_of, crc32(f"{key} {slug}".encode()))
+                for slug, kind in columns.items()
+                if slug != subject.key
+            }
+            for key in keys
+            if crc32(key.encode()) % 5  # some were not there
+        ]
+        path = folder / f"{name}-released-before.parquet"
+        schema = pyarrow.schema([(slug, ARROW[kind]) for slug, kind in columns.items()])
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), path)
+        made[previous_table(subject)] = Relation((str(path),), columns)
+    return made
+
+
+def _earlier(tag: Tag, kind: DataType, as_of: datetime, chance: int) -> Any:
+    """A value that a tag may have had."""
+    if kind is DataType.DATE:
+        return as_of.date() - timedelta(days=chance % 60)
+    if kind is DataType.TEXT_LIST:
+        return [f"tag_{chance % 3}"]
+    assert kind is DataType.TEXT, "make such a value here"
+    graded = tag.definition
+    known = [each.grade for each in graded.grades] if isinstance(graded, GradeTag) else []
+    return (known or ["a"])[chance % len(known or ["a"])] if chance % 3 else None
+
+
 @dataclass
 class Proof:
     """Reads all values of a catalog, compiled by `compiler`, from stored worlds."""
@@ -134,22 +177,28 @@ class Proof:
             today = as_of + timedelta(days=days_later)
             query = self.query(as_of, known_at, today, subject)
             found = state.relations(self.catalog, query.tables, query.superseded)
+            found |= _released_before(self.catalog, query, found, as_of, folder)
             table = _one_row_each(self.engine.fetch(query.sql, found), subject.key)
-            if models and subject is CUSTOMER and self.catalog.models:
+            learnt = any(map(self.catalog.needs_model, self.catalog.tags_of(subject)))
+            if models and learnt:
                 inputs = {
-                    name: self._inputs(model, state, as_of)
-                    for name, model in self.catalog.models.items()
+                    name: self._inputs(model, state, as_of, subject)
+                    for name, model in self._models_of(subject).items()
                     if model.input_columns
                 }
                 read |= {f"input of {name}": dict(rows) for name, rows in inputs.items()}
-                table = self._finished(table, inputs, as_of, folder)
+                table = self._finished(table, inputs, as_of, folder, subject)
             keys = table[subject.key].to_pylist()
             for name in table.column_names:
                 read[name] = dict(zip(keys, table[name].to_pylist(), strict=True))
         for name, model in self.catalog.models.items() if models else ():
             if model.label_query is not None:
-                read[f"label of {name}"] = self._labels(name, state, as_of)
+                read[f"label of {name}"] = self._labels(model, state, as_of)
         return read
+
+    def _models_of(self, subject: Subject) -> dict[str, AnyModel]:
+        models = self.catalog.models.items()
+        return {name: model for name, model in models if model.subject == subject.name}
 
     def _finished(
         self,
@@ -157,48 +206,52 @@ class Proof:
         inputs: Mapping[str, Mapping[str, Any]],
         as_of: datetime,
         folder: Path,
+        subject: Subject,
     ) -> pyarrow.Table:
         """The final candidate, with scores that are a function of all that the models read."""
         candidate, target = str(folder / "candidate.parquet"), str(folder / "finished.parquet")
         pyarrow.parquet.write_table(table, candidate)
         scores = {}
-        for name, model in self.catalog.models.items():
+        keys = table[subject.key].to_pylist()
+        for name, model in self._models_of(subject).items():
             tags = table.select(list(tags_read(self.catalog, model))).to_pylist()
-            customers = table["customer_id"].to_pylist()
-            rows = [inputs.get(name, {}).get(customer) for customer in customers]
+            rows = [inputs.get(name, {}).get(key) for key in keys]
             shares = [crc32(repr(row).encode()) / 2**32 for row in zip(tags, rows, strict=True)]
             scores[name] = str(folder / f"{name}.parquet")
             scored = {
                 output: [_OUTPUTS[type_](share) for share in shares]
                 for output, type_ in model.outputs.items()
             }
-            made = pyarrow.table({"customer_id": customers, **scored})
+            made = pyarrow.table({subject.key: keys, **scored})
             pyarrow.parquet.write_table(made, scores[name])
         nothing = cast(Any, None)
         deployment = Deployment(Settings(), self.catalog, nothing, nothing, self.engine)
-        finish_candidate(deployment, as_of, candidate, scores, self.catalog.unavailable, target)
+        missing = self.catalog.unavailable
+        finish_candidate(deployment, as_of, candidate, scores, missing, target, subject)
         return pyarrow.parquet.read_table(target)
 
-    def _inputs(self, model: AnyModel, state: State, as_of: datetime) -> dict[str, Any]:
-        """The rows of a model's input queries as of the instant, by customer."""
+    def _inputs(
+        self, model: AnyModel, state: State, as_of: datetime, subject: Subject
+    ) -> dict[str, Any]:
+        """The rows of a model's input queries as of the instant, by the subject's key."""
         read: dict[str, Any] = {}
         for name, columns in model.input_columns.items():
-            query = self.input_compiler(self.catalog, name, columns, as_of)
+            query = self.input_compiler(self.catalog, name, columns, as_of, subject)
             found = state.relations(self.catalog, query.tables, query.superseded)
             for row in sorted(self.engine.fetch(query.sql, found).to_pylist(), key=repr):
-                read.setdefault(row.pop("customer_id"), []).append((name, row))
+                read.setdefault(row.pop(subject.key), []).append((name, row))
         return read
 
-    def _labels(self, name: str, state: State, end: datetime) -> dict[str, Any]:
-        """A model's labels whose horizon ends at `end`."""
-        asked = self.catalog.models[name].label_query
+    def _labels(self, model: AnyModel, state: State, end: datetime) -> dict[str, Any]:
+        """A model's labels whose horizon ends at `end`, by the subject's key."""
+        asked, subject = model.label_query, SUBJECTS[model.subject]
         assert asked is not None
         begun = instant.Moment(self.catalog, end).before(asked.horizon)
-        query = self.label_compiler(self.catalog, asked, begun)
+        query = self.label_compiler(self.catalog, asked, begun, subject)
         found = state.relations(self.catalog, query.tables, query.superseded)
         table = self.engine.fetch(query.sql, found)
         values = zip(*(table[column].to_pylist() for column in asked.columns), strict=True)
-        return dict(zip(table["customer_id"].to_pylist(), values, strict=True))
+        return dict(zip(table[subject.key].to_pylist(), values, strict=True))
 
     def future_is_unseen(self, made: Made, worlds: Worlds, as_of: datetime) -> None:
         """Raise Leaked where versions of the future, or another day's clock, change a value."""

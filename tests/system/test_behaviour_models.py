@@ -17,7 +17,7 @@ import pytest
 
 from tagline import compute
 from tagline.compile import Compiled, compile_tags
-from tagline.definitions.models import BinaryModel, Panels
+from tagline.definitions.models import BinaryModel, HoldoutPanels
 from tagline.deployment import Deployment, open_deployment
 from tagline.registry.schema import ModelVersion
 from tagline.settings import Settings
@@ -28,7 +28,7 @@ AS_OF = datetime(2017, 12, 31, tzinfo=UTC)  # the holdout of 60 days begins on 2
 WEEK_LATER = datetime(2017, 12, 8, tzinfo=UTC)  # the holdout of 7 days begins on 2017-12-01
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 QUICK: dict[str, Any] = {
-    "panels": Panels.model_validate({"count": 3, "every": "7 days"}),
+    "panels": HoldoutPanels.model_validate({"count": 3, "every": "7 days"}),
     "candidates": ("logistic_regression",),
 }
 READS_INTERACTIONS = {"campaign_contacts_90d", "coupon_redemptions_90d"}
@@ -84,7 +84,7 @@ def test_lapse_of_all_households_is_foretold_better_than_by_recency(deployment: 
     candidates = QUICK["candidates"]
     judged = learnt(
         deployment, "lapse_risk", AS_OF, population="recency_days >= 0", candidates=candidates,
-        panels=Panels.model_validate({"count": 4, "every": "30 days"}),
+        panels=HoldoutPanels.model_validate({"count": 4, "every": "30 days"}),
     )  # fmt: skip
     assert (judged.counts["holdout"]["rows"], judged.counts["holdout"]["positives"]) == (2452, 223)
     metrics = judged.chosen.metrics

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tagline.definitions.models.binary import BinaryModel
+from tagline.definitions.models.binary import BinaryModel, HoldoutPanels
 from tagline.definitions.models.campaign_uplift import CampaignUpliftModel
 from tagline.definitions.models.circles import CirclesModel
 from tagline.definitions.models.head import DriftLimits, LabelQuery, ModelHead, Panels
@@ -30,6 +30,7 @@ __all__ = [
     "CampaignUpliftModel",
     "CirclesModel",
     "DriftLimits",
+    "HoldoutPanels",
     "InterestsModel",
     "LabelQuery",
     "ModelHead",
