@@ -32,7 +32,7 @@ from tagline.definitions.types import Slug
 from tagline.errors import ExpressionError, Fault, did_you_mean
 from tagline.expressions import Scope, parse_condition
 from tagline.judgements import lacking_labels
-from tagline.meaning import literal_fits
+from tagline.literals import literal_fits
 from tagline.sqlfiles import SqlFile, unknown_tables
 from tagline.subjects import SUBJECTS, Subject
 

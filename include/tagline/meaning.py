@@ -1,15 +1,11 @@
-"""What a tag means: its expressions parsed and typed, what it reads, and its version."""
+"""What a tag means: its expressions parsed and typed, and what it reads."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from sqlglot import exp
 
 from tagline.definitions import (
     AnyModel,
@@ -41,6 +37,7 @@ from tagline.expressions.cases import case_faults
 from tagline.grading.checks import check_score
 from tagline.grading.meanings import grade, score
 from tagline.judgements import lacking_labels
+from tagline.literals import literal_fits
 from tagline.references import Holder, holder_of, holder_since
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
 
@@ -412,74 +409,3 @@ class _Reader:
 def tag_kind(tag: TagDefinition) -> str:
     """The word for a tag's kind."""
     return str(getattr(tag, "kind", "tag"))
-
-
-def literal_fits(value: Any, kind: DataType) -> bool:
-    """Whether a YAML value is of a type."""
-    if kind is DataType.BOOLEAN:
-        return isinstance(value, bool)
-    if kind is DataType.INTEGER:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind is DataType.NUMBER:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is DataType.TEXT:
-        return isinstance(value, str)
-    if kind is DataType.TEXT_LIST:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return not isinstance(value, bool | int | float | list)
-
-
-def version_of(
-    tag: TagDefinition, meaning: Meaning, world: World, versions: Mapping[str, str]
-) -> str:
-    """The digest of what a tag means: its computation and that of everything it reads.
-
-    Names, descriptions, owners, limits and wording of reasons are not part of the meaning.
-    """
-    parts: dict[str, Any] = {"kind": tag_kind(tag), "type": tag.type.value, "unit": tag.unit}
-    for name in ("value", "where", "by", "pick"):
-        expression: Expression | None = getattr(meaning, name)
-        parts[name] = expression.sql() if expression else None
-    parts["count"] = meaning.pick_count
-    if isinstance(tag, ExtractionTag | StatisticTag):
-        parts |= {"table": tag.table, "made": world.table_digests.get(tag.table)}
-        parts["empty"] = tag.empty
-    if isinstance(tag, StatisticTag):
-        parts["window"] = tag.window.total_seconds() if tag.window else None
-        if tag.via is not None:  # a key of its own: versions of other statistics stay
-            parts["via"] = tag.via
-    if isinstance(tag, RankTag):
-        parts |= {"of": tag.of, "into": tag.into, "best": tag.best, "within": tag.within}
-    if isinstance(tag, RuleTag):
-        parts["cases"] = [
-            [when.sql(), case.value] for when, case in zip(meaning.cases, tag.cases, strict=True)
-        ]
-        parts["otherwise"] = tag.otherwise.value
-    if meaning.parts:
-        parts["parts"] = {name: part.sql() for name, part in meaning.parts.items()}
-    if isinstance(tag, ModelTag):
-        parts |= {"model": tag.model, "output": tag.output}
-    if isinstance(tag, ManualTag):
-        parts |= {"label_set": tag.label_set, "agreement": tag.agreement, "values": tag.values}
-        parts |= {"empty": tag.empty, "made": world.table_digests.get(tag.table)}
-    used = set(meaning.reads)
-    parts["reads"] = {slug: versions[slug] for slug in sorted(used) if slug in versions}
-    return digest(parts)
-
-
-def digest(value: Any) -> str:
-    """Twelve hexadecimal digits of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def literal(value: Any, kind: DataType) -> exp.Expr:
-    """A YAML value as an SQL literal of a type."""
-    if value is None:
-        return exp.cast(exp.null(), kind.sql)
-    if kind is DataType.TEXT_LIST:
-        items = [exp.Literal.string(item) for item in value]
-        return exp.cast(exp.Array(expressions=items), kind.sql)
-    if kind in (DataType.DATE, DataType.TIMESTAMP):
-        return exp.cast(exp.Literal.string(str(value)), kind.sql)
-    return exp.convert(value)

@@ -13,7 +13,7 @@ from tagline.compile.previous import previous_names, previous_table
 from tagline.definitions import GradeTag, RuleTag, ScoreTag
 from tagline.definitions.types import HIDDEN
 from tagline.expressions import Expression
-from tagline.meaning import literal
+from tagline.literals import literal
 
 
 def expressed(moment: Moment, tag: Tag) -> list[str]:

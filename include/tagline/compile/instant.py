@@ -13,7 +13,7 @@ from tagline.definitions import DataType
 from tagline.expressions import Expression
 from tagline.expressions.functions import CLOCK_UNITS
 from tagline.expressions.typing import OF_NUMBERS
-from tagline.meaning import literal
+from tagline.literals import literal
 
 
 @dataclass(frozen=True)

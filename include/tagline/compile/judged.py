@@ -14,7 +14,7 @@ from tagline.compile.rows import Rows
 from tagline.definitions import DataType
 from tagline.definitions.tag import ManualTag
 from tagline.judgements import COLUMNS
-from tagline.meaning import literal
+from tagline.literals import literal
 
 _NEWEST = "labels_by_annotator"
 

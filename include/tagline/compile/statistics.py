@@ -16,7 +16,8 @@ from tagline.compile.instant import Moment, instant, sql
 from tagline.compile.rows import Rows
 from tagline.definitions import DataType, StatisticTag
 from tagline.expressions import Expression
-from tagline.meaning import literal, table_scope
+from tagline.literals import literal
+from tagline.meaning import table_scope
 from tagline.references import Holder
 from tagline.subjects import CUSTOMER, Subject, subject_of_table
 

@@ -16,9 +16,9 @@ from tagline.definitions.types import DataType
 from tagline.engines import Engine, Relation
 from tagline.errors import ModelRefused, UnknownName
 from tagline.expressions import parse_condition
-from tagline.meaning import digest
 from tagline.scratch import scratch_folder
 from tagline.subjects import CUSTOMER, SUBJECTS
+from tagline.tag_versions import digest
 from tagline.training.panels import CATEGORIES, NUMBERS, Array, Panel, part_of, typed_frame
 
 if TYPE_CHECKING:
