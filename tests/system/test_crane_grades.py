@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -16,13 +15,13 @@ import pytest
 from tests.conftest import drop_databases
 from tests.crane_lake import crane_deployment
 from tests.crane_world import CraneWorld
+from tests.definition_copies import copied_definitions
 from tests.graded import Grader
 
 from tagline.deployment import Deployment, open_deployment
 from tagline.pipeline import STAGES, run_stage
 from tagline.plan import planned
 from tagline.serve.exports import export
-from tagline.settings import PROJECT
 
 pytestmark = pytest.mark.slow
 FIRST, DAYS = date(2025, 9, 25), 36  # in them a limit comes a week after a change by points
@@ -263,8 +262,7 @@ def test_a_changed_standard_regrades_exactly_those_that_the_plan_named(
     The economic score reads it, and the grade reads the score.
     """
     definitions = tmp_path / "definitions"
-    ignored = shutil.ignore_patterns("tagline", "__pycache__")
-    shutil.copytree(PROJECT / "include", definitions, ignore=ignored)
+    copied_definitions(definitions)
     standards = definitions / "standards.yaml"
     text, value = standards.read_text("utf-8"), "{from: 1990-01-01, value: 6000000}"
     assert text.count(value) == 1

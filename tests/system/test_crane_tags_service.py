@@ -21,6 +21,7 @@ from examples.crane_works.__main__ import main as simulate
 from tests.conftest import drop_databases
 from tests.crane_identity import resolve_identity
 from tests.crane_world import CraneWorld, customer_of, read_world
+from tests.definition_copies import copied_definitions
 
 from tagline.deployment import Deployment, open_deployment
 from tagline.pipeline import run_day
@@ -212,8 +213,7 @@ def paper(tmp_path: Path, postgres_url: str) -> Iterator[Deployment]:
 
     What the systems hold lies in files that a test writes.
     """
-    include, definitions = PROJECT / "include", tmp_path / "definitions"
-    shutil.copytree(include, definitions, ignore=shutil.ignore_patterns("tagline", "__pycache__"))
+    include, definitions = PROJECT / "include", copied_definitions(tmp_path / "definitions")
     tables: dict[str, Any] = {
         "sold": {"columns": dict.fromkeys(("company", "spelt", "serial_no"), "text")}
     }

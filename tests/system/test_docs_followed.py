@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.definition_copies import copied_definitions
 
 from tagline.settings import PROJECT
 
@@ -77,8 +78,7 @@ class Reader:
 def reader() -> Iterator[Reader]:
     """A reader with a short path, for the sake of the database's socket."""
     folder = Path(tempfile.mkdtemp(prefix="tl", dir="/tmp"))
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", folder / "include", ignore=without)
+    copied_definitions(folder / "include")
     yield Reader(folder)
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from tests.conftest import drop_databases
+from tests.definition_copies import copied_definitions
 
 from tagline.errors import QuarantineLimitExceeded
 from tagline.settings import Settings
@@ -158,9 +159,7 @@ def open_shop(
             folder = tmp_path_factory.mktemp(name)
             root, data = folder / "definitions", folder / "data"
             data.mkdir()
-            shutil.copytree(
-                PROJECT / "include", root, ignore=shutil.ignore_patterns("tagline", "__pycache__")
-            )
+            copied_definitions(root)
             source = root / "sources" / "online_retail.yaml"
             text = source.read_text("utf-8")
             source.write_text(text.replace("${TAGLINE_GIFT_SHOP_DATA}", str(data)), "utf-8")

@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from sqlalchemy import select
+from tests.definition_copies import copied_definitions
 
 from tagline.catalog import Catalog, load_catalog
 from tagline.definitions.models import BinaryModel
 from tagline.deployment import Deployment, open_deployment
 from tagline.errors import ModelRefused, NoData, UnknownName
 from tagline.registry.schema import ModelEvent, ModelVersion
-from tagline.settings import PROJECT, Settings
+from tagline.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -233,8 +234,7 @@ def test_a_business_without_models_is_finished_all_the_same(
 
 def catalog_without_models(folder: Path) -> Catalog:
     root = folder / "include"
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", root, ignore=without)
+    copied_definitions(root)
     business = root / "businesses" / "grocer.yaml"
     changed = {**yaml.safe_load(business.read_text("utf-8")), "models": []}
     business.write_text(yaml.safe_dump(changed), "utf-8")

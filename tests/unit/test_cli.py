@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as parquet
 import pytest
+from tests.definition_copies import copied_definitions
 
 from tagline.catalog import load_catalog
 from tagline.cli import main
@@ -88,8 +88,7 @@ def served(shop: SmallShop, monkeypatch: pytest.MonkeyPatch) -> SmallShop:
 @pytest.fixture
 def shop_of_the_guide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The definitions of the project with the shop that docs/add-a-source.md adds."""
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", tmp_path / "include", ignore=without)
+    copied_definitions(tmp_path / "include")
     for block in blocks(PROJECT / "docs" / "add-a-source.md"):
         if block.path and block.section != "From a database":
             block.write(tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 import typer
+from tests.definition_copies import copied_definitions
 
 from tagline.catalog import Catalog, load_catalog
 from tagline.cli import app
@@ -202,8 +202,7 @@ def test_a_mention_of_an_option_that_does_not_exist_would_be_seen() -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project of which a page may change the definitions."""
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", tmp_path / "include", ignore=without)
+    copied_definitions(tmp_path / "include")
     return tmp_path
 
 

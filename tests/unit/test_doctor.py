@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import text
+from tests.definition_copies import copied_definitions
 from tests.object_store import ENVIRONMENT, object_store
 
 from tagline.cli import main
@@ -22,7 +23,7 @@ from tagline.doctor.packages import check_direct, check_lock, check_python
 from tagline.doctor.server import airflow_head, check_airflow_schema, check_embedded
 from tagline.doctor.surroundings import check_database_url, check_folder, check_salt
 from tagline.release import release
-from tagline.settings import PROJECT, Settings
+from tagline.settings import Settings
 
 if TYPE_CHECKING:
     from tests.conftest import SmallShop
@@ -194,8 +195,7 @@ def test_settings_that_are_wrong_are_a_finding(
 
 def test_faults_of_definitions_are_findings(tmp_path: Path) -> None:
     copied = tmp_path / "include"
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    shutil.copytree(PROJECT / "include", copied, ignore=without)
+    copied_definitions(copied)
     (copied / "standards.yaml").write_text("dormant_days: 3\n")
     found = list(
         examine(Settings(business="grocer", definitions=copied, home=tmp_path / "h"), now())

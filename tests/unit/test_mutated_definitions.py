@@ -10,7 +10,6 @@ import math
 import os
 import random
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,13 +17,13 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.definition_copies import copied_definitions
 
 from tagline.catalog import load_catalog
 from tagline.compile import compile_tags
 from tagline.definitions.files import read_file
 from tagline.definitions.types import parse_duration
 from tagline.errors import DefinitionError, TaglineError
-from tagline.settings import PROJECT
 
 LOADS = int(os.environ.get("TAGLINE_TEST_LOADS", "25"))
 SEED = os.environ.get("TAGLINE_TEST_SEED", "1")
@@ -53,8 +52,7 @@ TEXTS = (
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project's definitions to break."""
     root = tmp_path_factory.mktemp("mutated") / "include"
-    ignored = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    return Path(shutil.copytree(PROJECT / "include", root, ignore=ignored))
+    return copied_definitions(root)
 
 
 def places(data: Any) -> Iterator[tuple[Any, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.definition_copies import copied_definitions
 
 from tagline.catalog import load_catalog
 from tagline.definitions import DataType
 from tagline.errors import DefinitionError
 from tagline.expressions import Scope, parse_condition
 from tagline.expressions.reach import MOST_ASSIGNMENTS, unreachable
-from tagline.settings import PROJECT
 
 TYPES = {
     "whole": DataType.INTEGER,
@@ -152,12 +151,7 @@ Break = Callable[[dict[str, Any]], None]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    without = shutil.ignore_patterns("tagline", "*.egg-info", "__pycache__")
-    return Path(
-        shutil.copytree(
-            PROJECT / "include", tmp_path_factory.mktemp("rules") / "include", ignore=without
-        )
-    )
+    return copied_definitions(tmp_path_factory.mktemp("rules") / "include")
 
 
 TAG = """\
