@@ -89,7 +89,7 @@ def clean_table(deployment: Deployment, table: str, run_id: str, at: datetime) -
 def clean_again(
     deployment: Deployment, table: str, loads: Sequence[int], run_id: str, at: datetime
 ) -> None:
-    """Clean these loads' intervals again and replace their rows in quarantine."""
+    """Clean again what was cleaned together with these loads, and replace their refused rows."""
     with deployment.registry.lock(f"clean:{table}"):
         finish_last(deployment, table)
         lay_out(deployment, table)
@@ -108,23 +108,22 @@ class _Cleaning:
     at: datetime
 
     def run(self, again: frozenset[int] = frozenset()) -> None:
-        """Clean what is pending, or the loads named."""
+        """Clean what is pending, and again what was cleaned together with the loads named."""
         started = time.perf_counter()
         names = tables_read(self.deployment.catalog, self.source, self.table)
         definition = _definition_digest(self.deployment, self.source, self.table, names)
         with self.deployment.registry.session() as session:
             loads = {name: loads_of(session, self.source, name) for name in names}
-            done = set(
-                session.scalars(
-                    select(Cleaning.load_id).where(
-                        Cleaning.table_name == self.table, Cleaning.definition == definition
-                    )
-                )
-            )
+            cleanings = session.scalars(
+                select(Cleaning).where(Cleaning.table_name == self.table)
+            ).all()
+        done = {each.load_id for each in cleanings if each.definition == definition}
+        # the refused rows of a cleaning are filed under its newest load
+        repeated = again | {
+            each.load_id for each in cleanings if each.report.get("cleaned_with") in again
+        }
         every = [load for each in loads.values() for load in each]
-        pending = [
-            load for load in every if load.id in again or (not again and load.id not in done)
-        ]
+        pending = [load for load in every if load.id in repeated or load.id not in done]
         if not pending or any(not each for each in loads.values()):
             return  # nothing new, or a table that the SQL reads is not loaded yet
         scope = self._scope(every, pending, again, done)
@@ -134,41 +133,42 @@ class _Cleaning:
         newest = max(load.id for load in pending)
         origin = quarantine.Origin(self.source, self.run_id, newest, self.at)
         changes, rows, counts = Changes(), 0, Counter[str]()
-        try:
-            with scratch_folder(self.deployment.settings, f"refused-{self.table}") as refused:
+        with scratch_folder(self.deployment.settings, f"refused-{self.table}") as folder:
+            try:
                 for piece in pieces(self.deployment, self.source, loads, scope):
-                    delivered, made = self._deliver(loads, piece, changes, newest, refused)
+                    delivered, made = self._deliver(loads, piece, changes, newest, folder)
                     changes = changes.followed_by(made)
                     rows += delivered.rows
                     counts.update(delivered.counts)
-                if again:  # only now: what fails before leaves the rows where they are
-                    quarantine.replace(self.deployment, self.table, sorted(again), None, origin)
-                for each in sorted(refused.iterdir()):
-                    quarantine.add(self.deployment, self.table, str(each), origin)
-            self._require_limits(counts, rows)
-        except BaseException:
-            for file in (*changes.row_files, *changes.entry_files):
-                remove(file)
-            raise
-        report = {
-            "source": self.source,
-            "files": list(changes.row_files),
-            "rows": rows,
-            "added": changes.added,
-            "superseded": changes.superseded,
-            "quarantined": dict(counts),
-            "seconds": round(time.perf_counter() - started, 3),
-        }
-        record = {
-            "table": self.table,
-            "definition": definition,
-            "loads": sorted(load.id for load in pending),
-            "run_id": self.run_id,
-            "at": self.at.isoformat(),
-            "report": report,
-        }
-        commit(self.deployment, self.table, changes, token, record)
-        remember(self.deployment, record)
+                refused = [str(each) for each in sorted(folder.iterdir())]
+                for each in refused:
+                    quarantine.add(self.deployment, self.table, each, origin)
+                self._require_limits(counts, rows)
+            except BaseException:
+                for file in (*changes.row_files, *changes.entry_files):
+                    remove(file)
+                raise
+            report = {
+                "source": self.source,
+                "files": list(changes.row_files),
+                "rows": rows,
+                "added": changes.added,
+                "superseded": changes.superseded,
+                "quarantined": dict(counts),
+                "seconds": round(time.perf_counter() - started, 3),
+            }
+            record = {
+                "table": self.table,
+                "definition": definition,
+                "loads": sorted(load.id for load in pending),
+                "run_id": self.run_id,
+                "at": self.at.isoformat(),
+                "report": report,
+            }
+            commit(self.deployment, self.table, changes, token, record)
+            remember(self.deployment, record)
+            if again:  # only now: until the good rows are in the table, they stay in quarantine
+                quarantine.replace(self.deployment, self.table, sorted(again), refused, origin)
 
     def _deliver(
         self,

@@ -217,8 +217,9 @@ class _Extraction:
                     load.watermark_at = max((mark for mark in marks if mark), default=None)
                 if loads:
                     origin = quarantine.Origin(source, self.run_id, load.id, self.at)
+                    refuse = [held] if held else []
                     quarantine.replace(
-                        deployment, quarantine.table_name(self.name), loads, held, origin
+                        deployment, quarantine.table_name(self.name), loads, refuse, origin
                     )
                 elif held:
                     self._refuse(held, load.id)

@@ -92,21 +92,40 @@ def add(deployment: Deployment, table: str, refused: str, origin: Origin) -> int
 
 
 def replace(
-    deployment: Deployment, table: str, loads: Sequence[int], refused: str | None, origin: Origin
+    deployment: Deployment,
+    table: str,
+    loads: Sequence[int],
+    refused: Sequence[str],
+    origin: Origin,
 ) -> None:
-    """Keep the rows of `refused` in the place of all that stem from these loads."""
+    """Keep the rows of the files `refused` in the place of all that stem from these loads.
+
+    One commit exchanges them, so that a kill loses none.
+    """
     kept = _relation(deployment, table)
-    if kept.files:
+    if not kept.files:
+        for each in refused:
+            add(deployment, table, each, origin)
+        return
+    listed = ", ".join(str(load) for load in loads) or "NULL"
+    rest = (
+        f"SELECT * FROM kept WHERE source <> {literal(origin.source)} "
+        f"OR load_id IS NULL OR load_id NOT IN ({listed})"
+    )
+    files: list[str] = []
+    path = deployment.lake.new_file(_stored(table))
+    if deployment.engine.write(rest, {"kept": kept}, path):
+        files.append(path)
+    else:
+        remove(path)
+    for each in refused:
         path = deployment.lake.new_file(_stored(table))
-        listed = ", ".join(str(load) for load in loads) or "NULL"
-        rest = (
-            f"SELECT * FROM kept WHERE source <> {literal(origin.source)} "
-            f"OR load_id IS NULL OR load_id NOT IN ({listed})"
-        )
-        rows = deployment.engine.write(rest, {"kept": kept}, path)
-        deployment.lake.follow(_stored(table), [path] if rows else [])
-    if refused:
-        add(deployment, table, refused, origin)
+        known = Relation(tuple(files), COLUMNS)
+        if _write(deployment, table, each, origin, path, known):
+            files.append(path)
+        else:
+            remove(path)
+    deployment.lake.follow(_stored(table), files)
 
 
 def counts(deployment: Deployment) -> dict[str, dict[str, int]]:

@@ -129,6 +129,38 @@ def test_a_list_that_grew_too_late_helps_when_the_quarantine_is_replayed(kiosk: 
     assert amounts(kiosk)["2"] == 2.0
 
 
+def test_a_replay_cleans_all_that_was_cleaned_together(kiosk: Kiosk) -> None:
+    """The refused rows of two days that were cleaned at once lie under the newer load."""
+    tables = kiosk.tables
+    tables["orders"]["expectations"][0] |= {"limit": 1.0}
+    tables["orders"]["columns"]["amount"] |= {"nullable": True}
+    tables["orders"]["expectations"] += [
+        {
+            "expect": "expect_column_values_to_not_be_null",
+            "column": "amount",
+            "severity": "row",
+            "reason": "no_price",
+            "limit": 0.9,
+        }
+    ]
+    kiosk.define(tables=tables)
+    defined(kiosk, PRICED, articles={"append_only": True})
+    kiosk.sales(
+        "1,plum,1,2017-01-01 20:00:00",
+        "2,apple,1,2017-01-01 21:00:00",
+        "3,apple,1,2017-01-02 20:00:00",
+    )
+    kiosk.articles("apple,1.5")
+    kiosk.extract(day(2))
+    kiosk.run(day(3))
+    assert quarantine.counts(kiosk.deployment) == {"orders": {"no_price": 1}}
+    kiosk.articles("apple,1.5", "plum,2")
+    kiosk.run(day(3))
+    report = quarantine.replay(kiosk.deployment, None, kiosk.clock + timedelta(days=1))
+    assert report.after == {}
+    assert amounts(kiosk) == {"1": 2.0, "2": 1.5, "3": 1.5}
+
+
 def test_what_is_in_two_sets_of_intervals_is_common_to_them() -> None:
     mine = [Interval(day(1), day(4)), Interval(day(6), day(9))]
     others = [Interval(day(3), day(7)), Interval(day(8), day(12))]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tagline import quarantine
-from tagline.errors import TaglineError, UnknownName
+from tagline.errors import QuarantineLimitExceeded, TaglineError, UnknownName
+from tagline.lake import Lake
 
 if TYPE_CHECKING:
     from tests.unit.conftest import Kiosk
@@ -56,6 +57,41 @@ def test_a_replay_that_fails_leaves_the_rows_where_they_are(kiosk: Kiosk) -> Non
     with pytest.raises(TaglineError, match="returns no column"):
         quarantine.replay(kiosk.deployment, "orders", kiosk.clock + timedelta(hours=1))
     assert quarantine.counts(kiosk.deployment) == {"orders": {"negative_amount": 1}}
+
+
+def test_a_replay_that_refuses_too_many_rows_loses_none(kiosk: Kiosk) -> None:
+    kiosk.sales(*MANY, "1,ann,-1,2017-01-01 10:00:00")
+    kiosk.run(DAY_2)
+    tables = kiosk.tables
+    tables["orders"]["expectations"][0]["with"] = {"min_value": -10, "max_value": 0}
+    kiosk.define(tables=tables)
+    with pytest.raises(QuarantineLimitExceeded):
+        quarantine.replay(kiosk.deployment, "orders", kiosk.clock + timedelta(hours=1))
+    kept = {row["row"] for row in quarantine.rows(kiosk.deployment, "orders", 100)}
+    assert len(kept) == 31, "the row that came before, and those that are refused now"
+
+
+@pytest.mark.parametrize("commit", ["append", "follow"])
+def test_a_replay_that_is_killed_loses_no_row(
+    kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch, commit: str
+) -> None:
+    kiosk.sales(*MANY, "1,ann,-1,2017-01-01 10:00:00", "2,ann,-500,2017-01-01 10:00:00")
+    kiosk.run(DAY_2)
+    tables = kiosk.tables
+    tables["orders"]["expectations"][0]["with"] = {"min_value": -10}
+    kiosk.define(tables=tables)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, commit, killed)
+        with pytest.raises(KeyboardInterrupt):
+            quarantine.replay(kiosk.deployment, "orders", kiosk.clock + timedelta(hours=1))
+    assert quarantine.counts(kiosk.deployment) == {"orders": {"negative_amount": 2}}
+    made = quarantine.replay(kiosk.deployment, "orders", kiosk.clock + timedelta(hours=2))
+    assert made.after == {"orders": {"negative_amount": 1}}
+    assert len(kiosk.read("orders")) == 31
 
 
 def test_rows_that_could_not_be_read_are_read_again_from_the_source(kiosk: Kiosk) -> None:
