@@ -28,8 +28,10 @@ def pieces(
     """The scope cut at months of the business, so that few rows lie in a piece; mostly one piece.
 
     A month is never cut, however many rows it has. A snapshot feed (scope None) is one piece: its
-    query may compare any rows.
+    query may compare any rows. Of no instants there is no piece.
     """
+    if scope is not None and not scope:
+        return []
     timed = {name: each for name, each in loads.items() if each and each[0].start_at is not None}
     if scope is None or sum(load.rows for each in timed.values() for load in each) <= ROWS_AT_ONCE:
         return [scope]

@@ -142,24 +142,29 @@ class Versions:
         return self._write(found, at)
 
     def _write(self, relations: Mapping[str, Relation], at: datetime) -> Changes:
-        files, added = [], 0
-        for bucket in range(self.buckets):
-            path = self.lake.new_file(f"clean.{self.name}")
-            only = f" WHERE customer_bucket = {bucket}" if self.buckets > 1 else ""
-            rows = self.engine.write(
-                f"SELECT * FROM ({self._rows_sql(at)}) AS r{only}", relations, path
-            )
-            added += rows
-            if rows:
-                files.append(path)
-            else:
-                remove(path)
+        """The files of what changed; none is left behind where one cannot be written."""
+        rows: dict[str, int] = {}
         entry_file = self.lake.new_file(f"clean.{self.name}__superseded")
-        superseded = self.engine.write(self._entries_sql(at), relations, entry_file)
+        try:
+            for bucket in range(self.buckets):
+                path = self.lake.new_file(f"clean.{self.name}")
+                rows[path] = 0
+                only = f" WHERE customer_bucket = {bucket}" if self.buckets > 1 else ""
+                rows[path] = self.engine.write(
+                    f"SELECT * FROM ({self._rows_sql(at)}) AS r{only}", relations, path
+                )
+            superseded = self.engine.write(self._entries_sql(at), relations, entry_file)
+        except BaseException:
+            for path in (*rows, entry_file):
+                remove(path)
+            raise
+        files = tuple(path for path, added in rows.items() if added)
+        for path in set(rows) - set(files):
+            remove(path)
         if not superseded:
             remove(entry_file)
         entry_files = (entry_file,) if superseded else ()
-        return Changes(tuple(files), entry_files, added, superseded)
+        return Changes(files, entry_files, sum(rows.values()), superseded)
 
     # Names and lists of columns
 

@@ -9,6 +9,7 @@ import pytest
 
 from tagline import clean as cleaning
 from tagline import pieces, quarantine
+from tagline.engines.duckdb import DuckDBEngine
 from tagline.errors import QuarantineLimitExceeded
 from tagline.versions import Versions
 
@@ -91,6 +92,37 @@ def test_a_kill_between_pieces_leaves_nothing_and_marks_no_load(
     made_good = cleaning.clean(kiosk.deployment, run_id, AS_OF, later, ["orders"])
     assert made_good.tables["orders"].added == 13
     assert quarantine.counts(kiosk.deployment) == {"orders": {"negative_amount": 1}}
+
+
+def test_a_piece_that_cannot_be_written_leaves_no_file(
+    kiosk: Kiosk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kiosk.sales(*SALES)
+    made = DuckDBEngine.write
+
+    def full(self: DuckDBEngine, sql: str, relations: Any, path: str, *more: Any) -> int:
+        if "orders__superseded" in path and folder.is_dir() and any(folder.rglob("*.parquet")):
+            raise OSError("No space left on device")
+        return made(self, sql, relations, path, *more)
+
+    folder = kiosk.deployment.settings.home_path / "lake" / "clean"
+    monkeypatch.setattr(DuckDBEngine, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        kiosk.run(AS_OF)
+    assert list(folder.rglob("data/*.parquet")) == []
+
+
+def test_a_list_that_grew_while_no_day_is_new_cleans_no_piece(kiosk: Kiosk) -> None:
+    source = kiosk.source
+    source["tables"]["articles"]["append_only"] = True
+    read = "sales LEFT JOIN articles ON article = buyer"
+    kiosk.define(source, sql={"orders": kiosk_sql(kiosk).replace("FROM sales", f"FROM {read}")})
+    kiosk.sales(*SALES)
+    kiosk.run(AS_OF)
+    kiosk.articles("apple,1.5", "pear,2", "plum,3")
+    again = kiosk.run(AS_OF)["orders"]
+    assert (again.rows, again.added, again.quarantined) == (0, 0, {})
+    assert len(kiosk.read("orders")) == 13
 
 
 def test_refused_rows_of_one_piece_are_judged_by_their_share_of_all(kiosk: Kiosk) -> None:
