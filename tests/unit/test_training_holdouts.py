@@ -13,6 +13,7 @@ from tests.made_panels import FEATURES, definition, panel
 
 from tagline.definitions.models import BinaryModel
 from tagline.errors import ModelRefused
+from tagline.training import evaluate as evaluation
 from tagline.training.evaluate import evaluate
 from tagline.training.panels import Panel, hours_before, schedule, stack
 from tagline.training.verdict import assess
@@ -64,6 +65,20 @@ def test_rows_of_one_subject_are_no_more_evidence_than_one() -> None:
             assert again[name].high == pytest.approx(interval.high, abs=1e-9), name
     apart = evaluate(*thrice, rule_probability=thrice[2])
     assert apart["brier"].high - apart["brier"].low < 0.7 * (once["brier"].high - once["brier"].low)
+
+
+def test_resamples_of_subjects_with_many_rows_take_no_more_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluation, "CELLS", 1_000)
+    seen: list[int] = []
+
+    def mean(weights: evaluation.Array) -> evaluation.Array:
+        seen.append(weights.size)
+        return weights.mean(axis=1)
+
+    evaluation.bootstrap({"mean": mean}, {}, 400, resamples=20, subjects=np.arange(400) % 50)
+    assert max(seen) <= 1_000
 
 
 def test_holdouts_with_the_same_customers_are_judged_as_one() -> None:

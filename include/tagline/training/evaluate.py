@@ -158,14 +158,17 @@ def _of_subjects(rows: int, resamples: int, subjects: Subjects | None) -> Iterat
         yield from _resamples(rows, resamples)
         return
     named, place = np.unique(subjects, return_inverse=True)
-    for weights in _resamples(len(named), resamples):
+    for weights in _resamples(len(named), resamples, rows):
         yield weights[:, place]
 
 
-def _resamples(rows: int, resamples: int) -> Iterator[Array]:
-    """Blocks of how often each row is drawn, the same for every call with the same sizes."""
+def _resamples(rows: int, resamples: int, width: int = 0) -> Iterator[Array]:
+    """Blocks of how often each row is drawn, the same for every call with the same sizes.
+
+    A block is small enough to be spread to `width` columns.
+    """
     random = np.random.default_rng(SEED)
-    block = max(1, CELLS // rows)
+    block = max(1, CELLS // max(rows, width))
     for start in range(0, resamples, block):
         count = min(block, resamples - start)
         drawn = random.integers(0, rows, (count, rows)) + np.arange(count)[:, None] * rows
