@@ -88,6 +88,42 @@ def test_a_recorded_merge_holds_until_it_is_taken_back_and_then_keeps_apart() ->
     assert ("contradiction", "same_phone", ("crm:K1", "crm:K2")) in found.doubtful(20)
 
 
+def test_an_account_of_two_numbers_keeps_the_older_one_while_it_holds_that() -> None:
+    found = Resolved(
+        [
+            *account("K1", phone="+1"),
+            Said("phone:+1", "phone", "+1", 0),
+            Said("crm:K1", "account", "K9", 5),
+            Said("crm:K1", "account", "K9", 10, is_held=False),
+            Said("crm:K1", "account", "K8", 15),
+            Said("crm:K1", "account", "K1", 20, is_held=False),
+        ]
+    )
+    for at in (4, 7, 12, 17):
+        assert found.customers(at) == {"crm:K1": "K1", "phone:+1": "K1"}
+    assert found.customers(22) == {"crm:K1": "K8", "phone:+1": "K8"}
+
+
+@pytest.mark.parametrize("again", [("crm:K1", "crm:K2"), ("crm:K2", "crm:K1")])
+def test_a_merge_taken_back_in_both_directions_keeps_apart_until_neither_is(
+    again: tuple[str, str],
+) -> None:
+    there, back = ("crm:K1", "crm:K2"), ("crm:K2", "crm:K1")
+    merges = [
+        Said(one, "merged_into", other, at, is_held)
+        for one, other in (there, back)
+        for at, is_held in ((2, True), (5, False))
+    ]
+    held = [*account("K1", phone="+1"), *account("K2", 1, phone="+1"), *merges]
+    one, other = again
+    found = Resolved([*held, Said(one, "merged_into", other, 8)])
+    assert found.customers(7) == {"crm:K1": "K1", "crm:K2": "K2"}
+    assert found.customers(9) == found.customers(7)
+    assert ("contradiction", "merge", ("crm:K1", "crm:K2")) in found.doubtful(9)
+    both = Resolved([*held, *(Said(x, "merged_into", y, 8) for x, y in (there, back))])
+    assert set(both.customers(9).values()) == {"K1"}
+
+
 def test_a_merge_moves_nobody_else() -> None:
     others = [*account("K8", phone="+8"), *account("K9", phone="+9"), Said("app:1", "phone", "+9")]
     merge = [
@@ -205,6 +241,11 @@ def evidence(draw: st.DrawFn) -> list[Said]:
     for key in _KEYS[:3]:
         at = draw(st.integers(0, 6))
         said[key, "account", key[4:], at] = Said(key, "account", key[4:], at)
+        if draw(st.booleans()):  # a second number, which may go again
+            second, gone = draw(st.integers(0, 6)), draw(st.integers(7, 12))
+            for when, is_held in ((second, True), (gone, False)):
+                number = f"{key[4:]}b"
+                said[key, "account", number, when] = Said(key, "account", number, when, is_held)
     for _ in range(draw(st.integers(0, 18))):
         key, kind = draw(st.sampled_from(_KEYS)), draw(st.sampled_from(sorted(_VALUES)))
         value, at = draw(st.sampled_from(_VALUES[kind])), draw(st.integers(0, 12))

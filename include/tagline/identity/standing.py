@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -57,9 +57,12 @@ class Standing:
 
     def __init__(self, rules: IdentityRules) -> None:
         self.rules = rules
-        self.leads: dict[str, tuple[int, str]] = {}  # key → since when, number
+        self.leads: dict[str, tuple[int, str]] = {}  # key → since when, number: the earliest
         self.traits: dict[str, set[tuple[str, str]]] = defaultdict(set)  # key → kind, value
-        self.apart: dict[str, set[str]] = defaultdict(set)
+        # key → the others, each with how often it is said: of one pair, statements of either
+        # direction and of several rules may be taken back
+        self.apart: dict[str, Counter[str]] = defaultdict(Counter)
+        self._numbers: dict[str, set[tuple[int, str]]] = defaultdict(set)
         self._ties: dict[tuple[int, str], Tie] = {}
         self._of_key: dict[str, set[tuple[int, str]]] = defaultdict(set)
 
@@ -72,12 +75,12 @@ class Standing:
             self._ties[name].keys[span.key] = span.start
             self._of_key[span.key].add(name)
         elif span.what == "lead":
-            self.leads[span.key] = span.start, span.shown
+            self._numbers[span.key].add((span.start, span.shown))
+            self.leads[span.key] = min(self._numbers[span.key])
         elif span.what == "trait":
             self.traits[span.key].add((span.label, span.shown))
         else:
-            self.apart[span.key].add(span.shown)
-            self.apart[span.shown].add(span.key)
+            self._say_apart(span, 1)
 
     def finish(self, span: Span) -> None:
         """Let a span hold no more."""
@@ -86,13 +89,22 @@ class Standing:
             self._of_key[span.key].discard(name)
             self._ties[name].keys.pop(span.key, None)
         elif span.what == "lead":
-            if self.leads.get(span.key) == (span.start, span.shown):
-                del self.leads[span.key]
+            numbers = self._numbers[span.key]
+            numbers.discard((span.start, span.shown))
+            if numbers:
+                self.leads[span.key] = min(numbers)
+            else:
+                self.leads.pop(span.key, None)
         elif span.what == "trait":
             self.traits[span.key].discard((span.label, span.shown))
         else:
-            self.apart[span.key].discard(span.shown)
-            self.apart[span.shown].discard(span.key)
+            self._say_apart(span, -1)
+
+    def _say_apart(self, span: Span, times: int) -> None:
+        for one, other in ((span.key, span.shown), (span.shown, span.key)):
+            self.apart[one][other] += times
+            if not self.apart[one][other]:
+                del self.apart[one][other]
 
     def touched(self, span: Span) -> set[str]:
         """The keys whose customer a change of the span may move, beside those tied to them.
