@@ -25,7 +25,7 @@ from tagline.definitions import (
 )
 from tagline.definitions.files import DefinitionFile, parse, read_file
 from tagline.errors import DefinitionError, Fault, did_you_mean
-from tagline.grading.companions import companions
+from tagline.grading.companions import companions, slugs_of
 from tagline.sqlfiles import SqlFile, parse_sql
 
 
@@ -150,8 +150,14 @@ class Project:
     def add_policy(self, name: str, policy: PolicyDefinition) -> None:
         """Add the tags that a policy makes to those that have files."""
         file, tags = self.files["policies", name], self.tags
+        longest = max(slugs_of(name), key=len)
+        named = [check_file_name(file.name, "policy", each) for each in (name, longest)]
+        if faults := next(filter(None, named), None):
+            self.faults += faults
+            self.broken.add(("policies", name))
+            del self.policies[name]
+            return
         made = companions(name, policy)
-        self.faults += check_file_name(file.name, "policy", max(made, key=len))
         theme = self.themes.get(policy.theme)
         if theme is None and ("themes", "theme") not in self.broken:
             close = did_you_mean(policy.theme, self.themes)

@@ -227,6 +227,22 @@ def test_no_file_makes_a_tag_of_a_policy(tmp_path: Path) -> None:
         loaded(tmp_path, tags={"by_hand": grade})
 
 
+@pytest.mark.parametrize("name", ["Key_Accounts", "a" * 53])
+def test_a_policy_whose_name_makes_no_tags_is_a_fault_of_its_file(
+    tmp_path: Path, name: str
+) -> None:
+    reader = {**TAGS["is_sleepy"], "cases": [
+        {"when": "buyer_grade = 'A'", "value": True, "because": "It is."},
+    ]}  # fmt: skip
+    project(tmp_path, tags={"is_best": reader})
+    write(tmp_path / "policies" / f"{name}.yaml", POLICY)
+    with pytest.raises(DefinitionError) as refused:
+        load_catalog(tmp_path, "shop")
+    [fault] = refused.value.faults
+    assert fault.path == f"policies/{name}.yaml"
+    assert f"'{name}" in fault.message and "is no name for a policy" in fault.message
+
+
 def test_a_broken_policy_brings_no_faults_of_what_reads_its_tags(tmp_path: Path) -> None:
     reader = {**TAGS["is_sleepy"], "cases": [
         {"when": "buyer_grade = 'A'", "value": True, "because": "Is {buyer_grade_points}."},
