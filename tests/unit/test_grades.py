@@ -311,3 +311,30 @@ def test_a_limit_that_waits_strikes_when_the_stay_is_over(tmp_path: Path) -> Non
     assert told(graded[2]).startswith("Stays C until 2026-04-01, 30 days after it changed; today's")
     assert graded[4]["buyer_grade_before"] == "C"
     assert graded[4]["buyer_grade_reasons"][0] == "silent_days"
+
+
+def test_a_limit_that_strikes_within_the_stay_gives_its_own_grade_and_is_the_reason(
+    tmp_path: Path,
+) -> None:
+    """The points of its day would give D at once; they wait for the end of the stay."""
+    limits = [POLICY["limits"][0] | {"at_best": "C"}]
+    catalog = load_catalog(project(tmp_path, policy={**POLICY, "limits": limits}), "shop")
+    strict = Grader(catalog, open_engine(Settings(threads=1)), tmp_path)
+    graded: list[dict[str, Any]] = []
+    silent = row(20, 10)
+    days = {0: row(40), 1: row(100), 5: silent, 6: silent, 34: silent, 35: silent}
+    for day, now in days.items():
+        graded += strict.grade(AS_OF + timedelta(days=day), [now], graded[-1:])
+    assert [each["buyer_grade"] for each in graded] == ["B", "A", "C", "C", "C", "D"]
+    assert [each["buyer_grade__today"] for each in graded[2:]] == [3, 3, 3, 3]
+    definition = catalog.tag("buyer_grade").definition
+    told, chinese = reason_of("buyer_grade", definition, {}), reason_in_chinese("x", definition)
+    assert chinese is not None
+    stays = "Stays C until 2026-04-05, 30 days after it changed; today's tags give D."
+    assert told(graded[2]) == f"C at best: silent for 10 days. {stays}"
+    assert chinese(graded[2]).startswith("至多C级：10天未购买。保持C级至2026-04-05")
+    assert told(graded[3]) == f"{stays} It was given for silent_days."
+    assert [each["buyer_grade_reasons"] for each in graded[2:5]] == [["silent_days"]] * 3
+    assert graded[2]["buyer_grade_before"] == "A"
+    assert graded[5]["buyer_grade_before"] == "C"
+    assert told(graded[5]).startswith("D with 12 of 100 points.")

@@ -9,7 +9,8 @@ of the grade, hidden columns of the wide row, are
 - `__today`: the worse of the two, which is the grade of whoever has no past,
 - `__was`: the place in the release before; null without one, or where it was none of these,
 - `__wish`: `__was` while the points are within the margin of it, else `__today`,
-- `__now`: the grade: `__wish`, unless the grade has to stay.
+- `__now`: the grade: `__wish`, unless the grade has to stay; what a limit allows that strikes
+  while it has to.
 """
 
 from __future__ import annotations
@@ -86,8 +87,9 @@ def grade(grading: Grading) -> exp.Expr:
 def _now(policy: str, grading: Grading) -> exp.Expr:
     """What is wished, unless the grade has to stay; a limit may strike within the stay.
 
-    It may not where it would take back a change that was made within the stay, or where the
-    policy lets limits wait.
+    Then the limit alone gives the grade: points that would give a worse one wait. It may not
+    strike where it would take back a change that was made within the stay, or where the policy
+    lets limits wait.
     """
     today, was, wish, limit = name(TODAY), name(WAS), name(WISH), name(LIMIT)
     arms: list[Arm] = [(trees.is_null(was), today), (binary(exp.EQ, wish, was), was)]
@@ -95,11 +97,12 @@ def _now(policy: str, grading: Grading) -> exp.Expr:
         since, left = previous(f"{policy}_since"), previous(f"{policy}_before")
         held = exp.DateDiff(this=name("as_of"), expression=since, unit=exp.Literal.string("day"))
         stays = exp.and_(trees.known(left), binary(exp.LT, held, number(days)))
+        place = was
         if grading.hysteresis.limits == "at_once":
             back = trees.coalesce(binary(exp.GTE, _place_in(grading, left), limit), exp.false())
             strikes = exp.and_(binary(exp.GT, limit, was), exp.Not(this=back))
-            stays = exp.and_(stays, exp.Not(this=exp.Paren(this=strikes)))
-        arms.append((stays, was))
+            place = trees.case([(strikes, limit)], was)
+        arms.append((stays, place))
     return trees.case(arms, wish)
 
 
@@ -128,26 +131,31 @@ def care(grading: Grading) -> exp.Expr:
 
 
 def kept(policy: str) -> exp.Expr:
-    """Whether the grade is not what today's tags give."""
-    return binary(exp.NEQ, name(policy + NOW), name(policy + TODAY))
+    """Whether the grade is that of the release before and not what today's tags give."""
+    now = name(policy + NOW)
+    return exp.and_(
+        binary(exp.NEQ, now, name(policy + TODAY)), binary(exp.EQ, now, name(policy + WAS))
+    )
 
 
 def deciding(policy: str, grading: Grading) -> dict[str, exp.Expr]:
-    """For each tag, whether it decides today's grade: limits first, then inputs.
+    """For each tag, whether it decides the grade that today's tags give: limits first, then inputs.
 
-    A limit decides that holds and allows no better. Where the points give the grade, those inputs
-    decide it without whose points it would be worse (the fewest, by points), and those with whose
-    lost points it would be better.
+    Within a stay that is what a limit allows that strikes, and the points decide nothing. A limit
+    decides that holds and allows no better. Where the points give the grade, those inputs decide
+    it without whose points it would be worse (the fewest, by points), and those with whose lost
+    points it would be better.
     """
-    today, by_points = name(policy + TODAY), name(policy + POINTS)
+    by_points = name(policy + POINTS)
+    decided = trees.case([(kept(policy), name(policy + TODAY))], name(policy + NOW))
     found: dict[str, list[exp.Expr]] = {}
     for at, limit in enumerate(grading.limits):
         best = number(place(grading, limit.at_best))
-        here = exp.and_(name(f"{policy}{LIMIT}_{at}"), binary(exp.EQ, today, best))
+        here = exp.and_(name(f"{policy}{LIMIT}_{at}"), binary(exp.EQ, decided, best))
         found.setdefault(limit.tag, []).append(here)
     part = {each.tag: f"{policy}_points__{each.tag}" for each in grading.inputs}
     weight = weights(grading.inputs, part)
-    own = binary(exp.EQ, today, by_points)
+    own = binary(exp.EQ, decided, by_points)
     last = len(grading.grades) - 1
     lower = [
         (binary(exp.EQ, by_points, number(at)), trees.amount(each.from_ or 0))

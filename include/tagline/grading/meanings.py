@@ -50,7 +50,7 @@ def _reasons(tag: GradeTag, scope: Scope) -> Expression:
     """The tags that decide the grade; of a grade that is kept, those that decided it then."""
     policy = tag.policy
     hidden = {f"{policy}_points__{each.tag}": DataType.NUMBER for each in tag.inputs}
-    places = (grades.POINTS, grades.TODAY, grades.NOW)
+    places = (grades.POINTS, grades.TODAY, grades.WAS, grades.NOW)
     hidden |= {policy + part: DataType.INTEGER for part in places}
     limits = range(len(tag.limits))
     hidden |= {f"{policy}{grades.LIMIT}_{at}": DataType.BOOLEAN for at in limits}

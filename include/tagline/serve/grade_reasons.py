@@ -109,16 +109,19 @@ def _why(tag: GradeTag, row: Row, grade: str, words: Words) -> str | None:
     if today is None or now is None or by_points is None or limit is None:
         return None
     points = _short(row.get(f"{policy}_points"))
-    if now != today:
+    if now != today and now == row.get(f"{policy}__was"):
         return _sentences(_kept(tag, row, grade, names[today], points, words), words)
     said = []
-    if limit == today and limit > 0:
+    if limit == now and limit > 0:
         held = [
             each
             for at, each in enumerate(tag.limits)
             if row.get(f"{policy}__limit_{at}") and each.at_best == names[limit]
         ]
         said.append(words.limited.format(grade=grade, said=_phrases(held, row, words)))
+    if now != today:  # the limit struck within a stay, in which points change nothing
+        said.append(_staying(tag, row, grade, names[today], words))
+        return _sentences(said, words)
     if by_points != today:
         said.append(words.by_points.format(points=points, grade=names[by_points]))
         return _sentences(said, words)
@@ -136,15 +139,19 @@ def _kept(
     tag: GradeTag, row: Row, grade: str, other: str, points: str, words: Words
 ) -> Iterable[str]:
     """What keeps a grade that today's tags would not give."""
-    policy, stay = tag.policy, tag.hysteresis.stay
+    policy = tag.policy
     if row.get(f"{policy}__wish") == row.get(f"{policy}__now"):
         yield words.within.format(grade=grade, points=points, other=other)
     else:
-        since = row.get(f"{policy}_since")
-        until = "?" if since is None else _day(date.fromisoformat(_day(since)) + stay)
-        yield words.staying.format(grade=grade, until=until, days=stay.days, other=other)
+        yield _staying(tag, row, grade, other, words)
     if tags := row.get(f"{policy}_reasons"):
         yield words.then.format(tags=words.joint.join(tags))
+
+
+def _staying(tag: GradeTag, row: Row, grade: str, other: str, words: Words) -> str:
+    stay, since = tag.hysteresis.stay, row.get(f"{tag.policy}_since")
+    until = "?" if since is None else _day(date.fromisoformat(_day(since)) + stay)
+    return words.staying.format(grade=grade, until=until, days=stay.days, other=other)
 
 
 @dataclass(frozen=True)
