@@ -209,6 +209,17 @@ def test_a_link_is_explained_by_rule_evidence_and_chain(office: Office) -> None:
         explain(office.deployment, "phone:+9", day(9))
 
 
+def crowd(*values: str, at: float = 6) -> list[Said]:
+    """Five apps with each of the telephones, of which rules let four have one."""
+    return [Said(f"app:{n}{value}", "phone", value, at) for value in values for n in range(5)]
+
+
+def test_what_is_to_review_is_always_listed_in_the_same_order(office: Office) -> None:
+    values = [f"+{n}" for n in range(20, 29)]
+    office.say([*MERGED, *crowd(*values)])
+    assert [item["evidence"] for item in office.resolve().review] == values
+
+
 def test_the_commands_explain_a_key_and_list_what_is_doubtful(
     office: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,7 +222,7 @@ class Grouping:
                             return f"{kind} {min(first, second)} and {max(first, second)}"
             few, many = sorted((one, other), key=lambda each: len(each.keys))
             for key in few.keys:
-                for told in self.standing.apart.get(key, ()):
+                for told in sorted(self.standing.apart.get(key, ())):
                     if self.of.get(told) is many:
                         return f"{min(key, told)} and {max(key, told)} were taken apart"
         return None

@@ -48,4 +48,9 @@ def to_review(evidence: Evidence, spans: pyarrow.Table, as_of: datetime) -> list
             since = moment_of(row["moment"])
             said = f"held by {row['keys']} keys, too many since {since:%Y-%m-%d}"
             found.add(ReviewItem(CROWDED, row["rule"], row["shown"], (), said))
-    return sorted(found, key=lambda item: (_ORDER.index(item.kind), item.rule, item.keys))
+    return sorted(
+        found,
+        key=lambda item: (
+            _ORDER.index(item.kind), item.rule, item.keys, item.evidence, item.detail,
+        ),
+    )  # fmt: skip
