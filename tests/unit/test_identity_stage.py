@@ -220,6 +220,21 @@ def test_what_is_to_review_is_always_listed_in_the_same_order(office: Office) ->
     assert [item["evidence"] for item in office.resolve().review] == values
 
 
+def test_a_report_of_a_day_counts_no_evidence_of_later_ones(office: Office) -> None:
+    held = [*MERGED, *crowd("+20")]
+    later = [Said("app:9", "phone", "+20", 12), *crowd("+30", at=12), *account("K4", 13)]
+    office.say(held)
+    as_it_ran = office.resolve(9)
+    office.say([*held, *later])
+    again = office.resolve(9)
+    assert again.keys == as_it_ran.keys == 9
+    assert [item["detail"] for item in again.review] == [
+        "held by 5 keys, too many since 2026-01-07"
+    ]
+    assert again.review == as_it_ran.review
+    assert office.resolve(20).keys == 16
+
+
 def test_the_commands_explain_a_key_and_list_what_is_doubtful(
     office: Office, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

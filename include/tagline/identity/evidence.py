@@ -39,14 +39,14 @@ def spans_sql(rules: IdentityRules) -> str:
     return f"{_held_sql(rules)} SELECT * FROM ({' UNION ALL '.join(selects)}) AS spans"
 
 
-def crowded_sql(rules: IdentityRules) -> str:
+def crowded_sql(rules: IdentityRules, until: int = FOREVER) -> str:
     """Like `spans_sql`, of the values that prove nothing, with how many keys have held them.
 
-    Columns: rule, shown, keys, moment.
+    Columns: rule, shown, keys, moment. What is held from `until` on does not count.
     """
     selects = [
         f"SELECT {literal(rule.name)} AS rule, c.value AS shown, c.keys, c.moment FROM "
-        f"({_crowded(rule.most_keys, _held_kind(rule))}) AS c"
+        f"({_crowded(rule.most_keys, _held_kind(rule), until)}) AS c"
         for rule in rules.rules
         if not isinstance(rule, Statement)
     ]
@@ -57,6 +57,17 @@ def crowded_sql(rules: IdentityRules) -> str:
 def _held_kind(rule: SharedValue | Mention) -> str:
     """The kind of whose values only so many keys may hold one."""
     return rule.kind if isinstance(rule, SharedValue) else rule.of
+
+
+def keys_sql(rules: IdentityRules, until: int) -> str:
+    """A SELECT over `evidence` of how many keys have any that the rules read, from before an end.
+
+    One row with one column, keys.
+    """
+    return (
+        f"SELECT count(DISTINCT customer_key) AS keys FROM evidence WHERE kind IN ({_kinds(rules)})"
+        f" AND epoch_us(valid_at) < {until}"
+    )
 
 
 def unknown_sql(rules: IdentityRules) -> str:
@@ -94,12 +105,13 @@ def _kinds(rules: IdentityRules) -> str:
     return ", ".join(literal(kind) for kind in sorted(rules.kinds))
 
 
-def _crowded(most_keys: int, kind: str) -> str:
+def _crowded(most_keys: int, kind: str, until: int = FOREVER) -> str:
     """Values of a kind that more keys have held than may, with the instant of the one too many."""
     return (
         "SELECT value, list_sort(list(first))"
         f"[{most_keys + 1}] AS moment, count(*) AS keys FROM (SELECT value, customer_key, "
-        f"min(start) AS first FROM held WHERE kind = {literal(kind)} GROUP BY ALL) AS f "
+        f"min(start) AS first FROM held WHERE kind = {literal(kind)} AND start < {until} "
+        "GROUP BY ALL) AS f "
         f"GROUP BY value HAVING count(*) > {most_keys}"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tagline.definitions import IdentityRules
@@ -13,10 +14,12 @@ from tagline.identity.components import components
 from tagline.identity.evidence import (
     SPAN_COLUMNS,
     crowded_sql,
+    keys_sql,
     live_sql,
     spans_sql,
     unknown_sql,
 )
+from tagline.identity.standing import microseconds
 from tagline.versions import entry_columns, row_columns
 
 if TYPE_CHECKING:
@@ -62,9 +65,14 @@ class Evidence:
         found = self._fetch(f", {spans_sql(self.rules)}").select(SPAN_COLUMNS)
         return found.append_column("component", [components(found)]).sort_by("component")
 
-    def crowded(self) -> pyarrow.Table:
-        """The values that too many keys have held: rule, shown, keys, moment."""
-        return self._fetch(f", {crowded_sql(self.rules)}")
+    def crowded(self, as_of: datetime) -> pyarrow.Table:
+        """The values that too many keys had held before an instant: rule, shown, keys, moment."""
+        return self._fetch(f", {crowded_sql(self.rules, microseconds(as_of))}")
+
+    def keys(self, as_of: datetime) -> int:
+        """How many keys had evidence before an instant that the rules read."""
+        found = self._fetch(keys_sql(self.rules, microseconds(as_of)))
+        return int(found["keys"][0].as_py())
 
     def ignored(self) -> dict[str, int]:
         """The rows of each kind that the rules do not know."""

@@ -65,8 +65,6 @@ class ResolveReport:
 
 def resolve(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) -> ResolveReport:
     """Bring the table identity up to date with all evidence that was cleaned."""
-    import pyarrow.compute as compute
-
     started = time.perf_counter()
     rules = rules_of(deployment)
     with (
@@ -94,7 +92,7 @@ def resolve(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
         compact(deployment.lake, deployment.engine, IDENTITY, at)
     doubts = to_review(evidence, spans, as_of)
     report = ResolveReport(
-        keys=compute.count_distinct(spans["key"]).as_py(),
+        keys=evidence.keys(as_of),
         linked=len(found.links),
         customers=len({link.customer_id for link in found.links.values()}),
         by_rule=dict(Counter(link.rule for link in found.links.values()).most_common()),

@@ -43,11 +43,10 @@ def to_review(evidence: Evidence, spans: pyarrow.Table, as_of: datetime) -> list
         for batch in batches(spans)
         for doubt in doubts(rules, batch, at)
     }
-    for row in evidence.crowded().to_pylist():
-        if row["moment"] < at:
-            since = moment_of(row["moment"])
-            said = f"held by {row['keys']} keys, too many since {since:%Y-%m-%d}"
-            found.add(ReviewItem(CROWDED, row["rule"], row["shown"], (), said))
+    for row in evidence.crowded(as_of).to_pylist():
+        since = moment_of(row["moment"])
+        said = f"held by {row['keys']} keys, too many since {since:%Y-%m-%d}"
+        found.add(ReviewItem(CROWDED, row["rule"], row["shown"], (), said))
     return sorted(
         found,
         key=lambda item: (
