@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, reduce
@@ -104,11 +106,28 @@ def _construct(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
 
 def parse(file: DefinitionFile, shape: Any) -> Any:
     """Validate a file's data as `shape` (a model or annotated union); all faults in one error."""
+    if endless := list(_endless(file.data)):
+        said = "no number to calculate with; write one between -1e308 and 1e308"
+        raise DefinitionError(
+            file.fault(place, f"{'.'.join(map(str, place))}: {number} is {said}")
+            for place, number in endless
+        )
     try:
         return _adapter(shape).validate_python(file.data)
     except ValidationError as error:
         details = [each for each in error.errors() if not _follows(each, error.errors())]
         raise DefinitionError(_fault(file, shape, detail) for detail in details) from error
+
+
+def _endless(data: Any, location: Location = ()) -> Iterable[tuple[Location, str]]:
+    """The numbers that are infinite, none at all, or too large to be calculated with."""
+    if isinstance(data, dict | list):
+        for part, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _endless(value, (*location, part))
+    elif isinstance(data, float) and not math.isfinite(data):
+        yield location, str(data)
+    elif isinstance(data, int) and abs(data) > sys.float_info.max:
+        yield location, f"{str(data)[:20]}..."
 
 
 @lru_cache
