@@ -16,6 +16,7 @@ from tagline.definitions import (
 )
 from tagline.definitions.tag import Quality
 from tagline.project_files import Project
+from tagline.serve.reasons import told_tags
 
 
 def serve(
@@ -130,7 +131,7 @@ def _gap(
 def _wanted(
     definition: BusinessDefinition, tags: Mapping[str, Tag], made_by: Mapping[str, str]
 ) -> set[str]:
-    """The tags that a business chose by slug, theme or policy, with all that those read."""
+    """The tags that a business chose by slug, theme or policy, with all that those read or tell."""
     if definition.tags is None:
         return set(tags)
     stack = [slug for slug, tag in tags.items() if {slug, tag.theme} & set(definition.tags)]
@@ -140,7 +141,8 @@ def _wanted(
         slug = stack.pop()
         if slug not in wanted:
             wanted.add(slug)
-            stack.extend((*tags[slug].reads, *tags[slug].meaning.previous))
+            tag = tags[slug]
+            stack.extend((*tag.reads, *tag.meaning.previous, *told_tags(tag.definition)))
     return wanted
 
 

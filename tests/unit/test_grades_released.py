@@ -14,6 +14,7 @@ from tests.till import FIRST, Shop, sell
 from tagline.deployment import open_deployment
 from tagline.plan import planned
 from tagline.serve.audiences import audience
+from tagline.serve.preview import preview
 from tagline.serve.profiles import profile
 from tagline.serve.released import files_of
 from tagline.settings import Settings
@@ -94,6 +95,14 @@ def test_a_profile_and_an_audience_tell_a_grade_like_any_tag(shop: Shop) -> None
     release = shop.deployment.registry.live()
     assert release is not None
     assert release.tags["buyer_grade"]["standards"] == {"grade_a": 75.0, "long_silence": 9.0}
+
+
+@pytest.mark.parametrize("tag", ["buyer_grade", "buyer_grade_before", "buyer_grade_points"])
+def test_a_preview_tells_the_reasons_that_a_profile_tells(shop: Shop, tag: str) -> None:
+    drafted = preview(shop.deployment, tag)["rows"]
+    assert {row["customer_id"]: row["because"] for row in drafted} == {
+        who: profile(shop.deployment, who, None, NOW)["tags"][tag]["because"] for who in SALES
+    }
 
 
 def test_a_plan_of_a_changed_standard_regrades_exactly_those_that_it_said(shop: Shop) -> None:

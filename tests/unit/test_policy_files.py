@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from tests.graded import POLICY, STANDARDS, TAGS, project, standard
 from tests.till import COMMON, write
 
@@ -202,7 +203,7 @@ def test_a_policy_makes_tags_for_the_businesses_that_name_it(tmp_path: Path) -> 
     assert catalog.tag("buyer_grade").definition.values == ("A", "B", "C", "D")
     assert catalog.tag("buyer_grade").standards == ("grade_a", "long_silence")
     assert set(told_tags(catalog.tag("buyer_grade").definition)) == {
-        "amount_10d", "bought_large", "silent_days",
+        "amount_10d", "bought_large", "silent_days", "buyer_grade_since", "buyer_grade_reasons",
     }  # fmt: skip
     without = load_catalog(project(tmp_path, names=(), tags={"is_best": reader}), "shop")
     assert without.unavailable["buyer_grade"] == "shop does not use policy buyer_grade"
@@ -215,6 +216,25 @@ def test_a_policy_makes_tags_for_the_businesses_that_name_it(tmp_path: Path) -> 
         wrong: dict[str, Any] = copy.deepcopy(reader)
         wrong["cases"][0]["when"] = "buyer_grade = 'Aa'"
         loaded(tmp_path, tags={"is_best": wrong})
+
+
+def test_a_business_has_the_tags_that_its_scores_and_grades_tell_of(tmp_path: Path) -> None:
+    counted = {**TAGS["amount_10d"], "polarity": None, "value": "count(*)"}
+    told = changed(
+        lambda p: p["limits"][0]["because"].update(en="silent after {order_count_10d} orders")
+    )
+    score = SCORE | {"inputs": [copy.deepcopy(SCORE["inputs"][0])]}
+    score["inputs"][0]["because"] = {"en": "of {money_spent_10d}", "zh": "花费{money_spent_10d}"}
+    more = {"order_count_10d": counted, "money_spent_10d": counted, "scored": score}
+    project(tmp_path, policy=told, tags=more)
+    path = tmp_path / "businesses" / "shop.yaml"
+    business = yaml.safe_load(path.read_text("utf-8"))
+    write(path, business | {"tags": ["scored"]})
+    tags = load_catalog(tmp_path, "shop").tags
+    assert {"scored", "money_spent_10d", "buyer_grade", "order_count_10d"} <= tags.keys()
+    write(path, business | {"tags": ["scored"], "policies": []})
+    tags = load_catalog(tmp_path, "shop").tags
+    assert sorted(tags) == ["money_spent_10d", "scored", "silent_days"]
 
 
 def test_no_file_makes_a_tag_of_a_policy(tmp_path: Path) -> None:

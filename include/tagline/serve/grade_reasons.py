@@ -88,13 +88,17 @@ def grade_reason(slug: str, tag: GradeTag, row: Row, words: Words) -> str | None
 def quoted(tag: ScoreTag | GradeTag) -> frozenset[str]:
     """The tags whose values the reason may tell."""
     phrases: list[Input | Held] = []
+    kept: frozenset[str] = frozenset()  # what the reason of a grade that stays tells of it
     if isinstance(tag, ScoreTag):
         phrases += tag.inputs
     elif tag.output in ("grade", "reasons"):
         phrases += [*tag.inputs, *tag.limits]
+        kept = frozenset({f"{tag.policy}_since", f"{tag.policy}_reasons"})
+    elif tag.output == "before":
+        kept = frozenset({f"{tag.policy}_since"})
     elif tag.output == "care":
         phrases += tag.special
-    return frozenset(
+    return kept | frozenset(
         slug
         for each in phrases
         for text in (each.because.en, each.because.zh)

@@ -13,7 +13,7 @@ from tagline.definitions import DataType
 from tagline.engines import Relation, identifier
 from tagline.errors import ModelRefused, WrongUsage
 from tagline.scratch import scratch_folder
-from tagline.serve.reasons import reason_of
+from tagline.serve.reasons import reason_of, told_tags
 from tagline.serve.released import files_of, tag_columns, wanted_release
 
 if TYPE_CHECKING:
@@ -54,11 +54,12 @@ def preview(deployment: Deployment, slug: str, rows: int = ROWS) -> dict[str, An
 
 
 def _computed(deployment: Deployment, release: Release, tag: Tag, folder: Path) -> Relation:
-    """A file of the tag and of all that it reads, with their hidden columns."""
+    """A file of the tag, of all that it reads and of what its reason tells, hidden columns too."""
     from tagline.plan.computed import compute_needed
 
+    told = sorted(told_tags(tag.definition) & deployment.catalog.tags.keys() - {tag.slug})
     found = compute_needed(
-        deployment, release, [tag.slug], frozenset(), folder, same_population=False
+        deployment, release, [tag.slug, *told], frozenset(), folder, same_population=False
     )
     if tag.slug in found.unavailable:
         raise ModelRefused(f"{tag.slug}: {found.unavailable[tag.slug]}")
