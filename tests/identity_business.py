@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import yaml
 from tests.evidence import RULES, day
 from tests.till import COMMON, NAME, write
 
@@ -55,3 +56,19 @@ def define(root: Path, business: str, folder: Path) -> None:
     write(root / "tags/test/theme.yaml", head | {"dimensions": {"made": NAME}})
     tag = {"kind": "statistic", "type": "integer", "table": "orders", "value": "sum(amount)"}
     write(root / "tags/test/made/amount.yaml", COMMON | tag | {"empty": 0})
+
+
+def mapped(root: Path, business: str) -> None:
+    """Make the evidence of accounts and telephones the map itself, by no rules."""
+    (root / f"identity/{business}.yaml").unlink()
+    path = root / f"businesses/{business}.yaml"
+    write(path, yaml.safe_load(path.read_text("utf-8")) | {"identity": "mapped"})
+    sql = (
+        "SELECT customer_key, CASE WHEN kind = 'account' THEN value ELSE 'K3' END AS customer_id, "
+        "valid_at FROM evidence WHERE kind = 'account' OR customer_key = 'phone:+2'"
+    )
+    (root / "sql/sources/office/identity.sql").write_text(sql, "utf-8")
+    path = root / "sources/office.yaml"
+    source = yaml.safe_load(path.read_text("utf-8"))
+    source["feeds"]["identity"] = "snapshot"
+    write(path, source)

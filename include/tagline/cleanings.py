@@ -123,19 +123,28 @@ def finish_entries(deployment: Deployment, table: str) -> None:
 
 
 def finish_last(deployment: Deployment, table: str) -> None:
-    """Finish the newest cleaning of a table if it was killed between its commits."""
+    """Finish the newest cleaning of a table if it was killed between its commits.
+
+    What the stage resolve made of the table, while its business still resolved, is taken back.
+    """
     superseded = f"clean.{table}__superseded"
     for name in (f"clean.{table}", superseded):
         properties = deployment.lake.last_commit(name)
         if _TOKEN not in properties:
             continue
         record = json.loads(properties[_REPORT])
-        if _is_recorded(deployment, record):
+        is_cleaning = "table" in record  # else the stage resolve made it, which remembers none
+        if is_cleaning and _is_recorded(deployment, record):
             continue
         if _entry_files(properties):
             deployment.lake.ensure(superseded, entry_columns(deployment.catalog.tables[table]))
             deployment.lake.append(superseded, _entry_files(properties), _ours(properties))
-        remember(deployment, record)
+        if is_cleaning:
+            remember(deployment, record)
+    if table == "identity" and deployment.catalog.identity is None:
+        from tagline.identity.resolve import withdraw
+
+        withdraw(deployment)
 
 
 def _entry_files(properties: Mapping[str, str]) -> list[str]:

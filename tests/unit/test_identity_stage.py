@@ -14,7 +14,7 @@ import pyarrow.parquet as parquet
 import pytest
 from tests.conftest import drop_databases
 from tests.evidence import Said, account, day
-from tests.identity_business import FILES, define
+from tests.identity_business import FILES, define, mapped
 
 from tagline.audit import audit
 from tagline.clean import clean
@@ -86,7 +86,8 @@ class Office:
         """Release a day; the amount of each customer."""
         run = self.begin(at)
         for stage in (extract, clean, resolve, compute, score, audit, gate):
-            stage(self.deployment, *run)
+            if stage is not resolve or self.deployment.catalog.identity is not None:
+                stage(self.deployment, *run)
         return self.released(release(self.deployment, run[0], run[2]).release)
 
     def released(self, number: int) -> dict[str, int]:
@@ -168,12 +169,7 @@ def test_resolving_again_writes_nothing_and_parts_give_what_the_whole_gives(
         assert whole.run(9) == {"K1": 1, "K2": 2, "K3": 4}
 
 
-def test_a_resolve_killed_between_its_two_commits_is_finished_by_the_next(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    office.say(MERGED[:-1])
-    office.resolve()
-    office.say(MERGED)
+def kill_between_commits(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     append = Lake.append
 
     def killed(lake: Lake, table: str, *given: Any) -> None:
@@ -184,8 +180,43 @@ def test_a_resolve_killed_between_its_two_commits_is_finished_by_the_next(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Lake, "append", killed)
         office.resolve()
+
+
+def test_a_resolve_killed_between_its_two_commits_is_finished_by_the_next(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.say(MERGED[:-1])
+    office.resolve()
+    office.say(MERGED)
+    kill_between_commits(office, monkeypatch)
     assert office.resolve().added == 0
     assert office.run(9) == {"K1": 3, "K3": 4}
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_a_business_that_no_longer_resolves_takes_identity_from_its_source(
+    office: Office, monkeypatch: pytest.MonkeyPatch, *, is_killed: bool
+) -> None:
+    office.say(MERGED[:-1])
+    office.resolve()
+    office.say(MERGED)
+    if is_killed:
+        kill_between_commits(office, monkeypatch)
+    else:
+        assert office.run(9) == {"K1": 3, "K3": 4}
+    settings = office.deployment.settings
+    mapped(settings.definitions, settings.business)
+    with open_deployment(settings) as deployment:
+        changed = Office(deployment, office.folder)
+        changed.clock, changed.numbers = office.clock, count(50)
+        changed.say(MERGED)
+        for _ in range(2):
+            assert changed.run(9) == {"K1": 1, "K2": 0, "K3": 6}
+        kept = [(row["customer_key"], row["customer_id"]) for row in changed.identity()]
+        assert kept == [
+            ("crm:K1", "K1"), ("crm:K2", "K2"), ("crm:K3", "K3"), ("phone:+2", "K3"),
+        ]  # fmt: skip
+        assert not [row for row in changed.identity() if row["rule"]]
 
 
 def test_a_link_is_explained_by_rule_evidence_and_chain(office: Office) -> None:

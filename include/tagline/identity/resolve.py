@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tagline.cleanings import commit, finish_entries, lay_out
 from tagline.compaction import compact
 from tagline.definitions import IdentityRules
+from tagline.engines import literal
 from tagline.identity.checks import IDENTITY
 from tagline.identity.components import batches
 from tagline.identity.groups import Link
@@ -26,7 +27,8 @@ from tagline.identity.reading import Evidence, rules_of
 from tagline.identity.review import to_review
 from tagline.identity.standing import microseconds
 from tagline.scratch import scratch_folder
-from tagline.versions import Versions
+from tagline.versions import BEGINNING, Versions, row_columns
+from tagline.versions import SOURCE as ROW_SOURCE
 
 if TYPE_CHECKING:
     import pyarrow
@@ -78,15 +80,7 @@ def resolve(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
         evidence = Evidence(deployment)
         spans = evidence.spans()
         _write(path, found.watched(_changes(rules, spans)))
-        changed = Versions(
-            engine=deployment.engine,
-            lake=deployment.lake,
-            name=IDENTITY,
-            table=deployment.catalog.tables[IDENTITY],
-            source=SOURCE,
-            buckets=deployment.settings.customer_buckets,
-            scratch=scratch,
-        ).changes(str(path), None, at)
+        changed = _versions(deployment, scratch).changes(str(path), None, at)
         if changed.row_files or changed.entry_files:
             commit(deployment, IDENTITY, changed, run_id, {"run_id": run_id})
         compact(deployment.lake, deployment.engine, IDENTITY, at)
@@ -105,6 +99,37 @@ def resolve(deployment: Deployment, run_id: str, as_of: datetime, at: datetime) 
     )
     deployment.registry.save_stage(run_id, "resolve", report.as_json(), report.seconds)
     return report
+
+
+def withdraw(deployment: Deployment) -> None:
+    """Take back what the stage made, for a business whose identity comes from a source now.
+
+    Keys belong to the source that delivered them first; so those of the stage have to go before
+    a source delivers them. The caller holds the lock of the table's cleaning.
+    """
+    name, table = f"clean.{IDENTITY}", deployment.catalog.tables[IDENTITY]
+    stored = deployment.lake.relation(name, row_columns(table))
+    made = f"SELECT 1 FROM stored WHERE {ROW_SOURCE} = {literal(SOURCE)} LIMIT 1"
+    if not stored.files or not deployment.engine.fetch(made, {"stored": stored}).num_rows:
+        return
+    with scratch_folder(deployment.settings, "withdraw") as scratch:
+        path = scratch / "nothing.parquet"
+        _write(path, iter(()))
+        changed = _versions(deployment, scratch).changes(str(path), None, BEGINNING)
+        if changed.row_files or changed.entry_files:
+            commit(deployment, IDENTITY, changed, "withdrawn", {})
+
+
+def _versions(deployment: Deployment, scratch: Path) -> Versions:
+    return Versions(
+        engine=deployment.engine,
+        lake=deployment.lake,
+        name=IDENTITY,
+        table=deployment.catalog.tables[IDENTITY],
+        source=SOURCE,
+        buckets=deployment.settings.customer_buckets,
+        scratch=scratch,
+    )
 
 
 def _changes(rules: IdentityRules, spans: pyarrow.Table) -> Iterator[Change]:
