@@ -156,16 +156,51 @@ def test_an_instalment_is_open_until_all_of_it_is_booked(source_sql: RunSql) -> 
 
 def test_a_reversed_payment_opens_the_instalment_again(source_sql: RunSql) -> None:
     wrong = payment(is_deleted=True, updated_at=at(3, 5))
-    again = payment(payment_no="ZF-1R", created_at=at(3, 8), updated_at=at(3, 8))
+    again = payment(
+        payment_no="ZF-1R", paid_on=date(2025, 3, 7), created_at=at(3, 8), updated_at=at(3, 8)
+    )
     rows = source_sql(
         "crane_office", "receivables", instalments=[instalment()], payments=[wrong, again], **MONEY
     )
-    assert in_order(rows, "valid_at", "is_open") == [
-        (at(2, 10, 12), True),
-        (at(2, 26, 10), False),
-        (at(3, 5), True),
-        (at(3, 8), False),
+    assert in_order(rows, "valid_at", "is_open", "settled_at") == [
+        (at(2, 10, 12), True, None),
+        (at(2, 26, 10), False, at(2, 25)),
+        (at(3, 5), True, None),
+        (at(3, 8), False, at(3, 7)),
     ]
+
+
+def test_a_strangers_payment_that_is_reversed_moves_no_day_of_settlement(
+    source_sql: RunSql,
+) -> None:
+    stranger = payment(
+        payment_no="ZF-9", paid_on=date(2025, 6, 1), created_at=at(6, 2), updated_at=at(6, 9),
+        is_deleted=True,
+    )  # fmt: skip
+    rows = source_sql(
+        "crane_office",
+        "receivables",
+        instalments=[instalment()],
+        payments=[payment(), stranger],
+        **MONEY,
+    )
+    assert in_order(rows, "valid_at", "is_open", "settled_at", "paid_amount") == [
+        (at(2, 10, 12), True, None, 0.0),
+        (at(2, 26, 10), False, at(2, 25), 700.0),
+        (at(6, 2), False, at(2, 25), 1_400.0),
+        (at(6, 9), False, at(2, 25), 700.0),
+    ]
+
+
+def test_a_part_that_came_last_settles_also_where_it_was_booked_first(source_sql: RunSql) -> None:
+    halves = [
+        payment(amount=50.0, paid_on=date(2025, 3, 5), created_at=at(3, 6)),
+        payment(payment_no="ZF-2", amount=50.0, paid_on=date(2025, 3, 1), created_at=at(3, 10)),
+    ]
+    rows = source_sql(
+        "crane_office", "receivables", instalments=[instalment()], payments=halves, **MONEY
+    )
+    assert in_order(rows, "settled_at")[-1] == (at(3, 5),)
 
 
 def test_a_payment_on_an_instalment_that_does_not_exist_opens_none(source_sql: RunSql) -> None:

@@ -1,7 +1,8 @@
 -- An instalment as it stood at each change: when it was agreed or its day was moved, when a payment
 -- was booked, and when a booking was reversed. Money is at the rate of the contract's month, so that
 -- what is open does not change with the rates. Halves of an instalment are rounded: what lies within
--- five hundredths is paid.
+-- five hundredths is paid. It is settled by the payments up to the booking that first covered it, of
+-- those that count at the time of the version: what is booked on a settled one moves no day.
 WITH rates AS (
   SELECT
     currency,
@@ -28,13 +29,13 @@ agreed AS (
 ),
 
 changes AS (
-  SELECT contract_no, instalment_no, updated_at AS changed_at, due_on, amount, 0 AS paid, NULL AS paid_on
+  SELECT contract_no, instalment_no, updated_at AS changed_at, due_on, amount, 0 AS paid
   FROM agreed
   UNION ALL
-  SELECT contract_no, instalment_no, created_at AS changed_at, NULL AS due_on, NULL AS amount, amount AS paid, paid_on
+  SELECT contract_no, instalment_no, created_at AS changed_at, NULL AS due_on, NULL AS amount, amount AS paid
   FROM payments
   UNION ALL
-  SELECT contract_no, instalment_no, updated_at AS changed_at, NULL AS due_on, NULL AS amount, -amount AS paid, NULL AS paid_on
+  SELECT contract_no, instalment_no, updated_at AS changed_at, NULL AS due_on, NULL AS amount, -amount AS paid
   FROM payments
   WHERE is_deleted
 ),
@@ -46,8 +47,7 @@ points AS (
     changed_at,
     max(due_on) AS due_on,
     max(amount) AS amount,
-    sum(CAST(paid AS DECIMAL(18, 2))) AS paid,
-    max(paid_on) AS paid_on
+    sum(CAST(paid AS DECIMAL(18, 2))) AS paid
   FROM changes
   GROUP BY contract_no, instalment_no, changed_at
 ),
@@ -59,13 +59,39 @@ states AS (
     changed_at,
     last_value(due_on IGNORE NULLS) OVER so_far AS due_on,
     last_value(amount IGNORE NULLS) OVER so_far AS amount,
-    CAST(sum(paid) OVER so_far AS DOUBLE) AS paid,
-    last_value(paid_on IGNORE NULLS) OVER so_far AS paid_on
+    CAST(sum(paid) OVER so_far AS DOUBLE) AS paid
   FROM points
   WINDOW so_far AS (
     PARTITION BY contract_no, instalment_no ORDER BY changed_at
     ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
   )
+),
+
+counted AS (
+  SELECT
+    s.contract_no,
+    s.instalment_no,
+    s.changed_at,
+    s.amount,
+    CAST(sum(CAST(p.amount AS DECIMAL(18, 2))) OVER so_far AS DOUBLE) AS paid,
+    max(p.paid_on) OVER so_far AS paid_on
+  FROM states AS s
+  INNER JOIN payments AS p
+    ON p.contract_no = s.contract_no
+    AND p.instalment_no = s.instalment_no
+    AND p.created_at <= s.changed_at
+    AND (NOT p.is_deleted OR p.updated_at > s.changed_at)
+  WINDOW so_far AS (
+    PARTITION BY s.contract_no, s.instalment_no, s.changed_at ORDER BY p.created_at, p.payment_no
+    ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+  )
+),
+
+settled AS (
+  SELECT contract_no, instalment_no, changed_at, min(paid_on) AS paid_on
+  FROM counted
+  WHERE amount - paid <= 0.05
+  GROUP BY contract_no, instalment_no, changed_at
 )
 
 SELECT
@@ -80,9 +106,13 @@ SELECT
   if(s.amount - s.paid > 0.05, round((s.amount - s.paid) * rated.cny, 2), 0) AS open_amount,
   s.amount - s.paid > 0.05 AS is_open,
   CASE
-    WHEN s.amount - s.paid <= 0.05 THEN timezone('Asia/Shanghai', CAST(s.paid_on AS TIMESTAMP))
+    WHEN s.amount - s.paid <= 0.05 THEN timezone('Asia/Shanghai', CAST(settled.paid_on AS TIMESTAMP))
   END AS settled_at,
   s.changed_at AS valid_at
 FROM states AS s
 INNER JOIN rated ON rated.contract_no = s.contract_no
+LEFT JOIN settled
+  ON settled.contract_no = s.contract_no
+  AND settled.instalment_no = s.instalment_no
+  AND settled.changed_at = s.changed_at
 WHERE s.due_on IS NOT NULL
