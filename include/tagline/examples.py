@@ -145,8 +145,10 @@ def _stored_rows(catalog: Catalog, tag: Tag, example: Example) -> dict[str, list
                 for name, value in dotted.items()
                 if name.startswith(f"{alias}.")
             }
-            known, key = stored.setdefault(reference, []), catalog.tables[reference].key[0]
-            since = far.get("valid_at")
+            known, referenced = stored.setdefault(reference, []), catalog.tables[reference]
+            key, since = referenced.key[0], far.get("valid_at")
+            if referenced.event_at is not None:  # a row without its instant is in no reader
+                far.setdefault(referenced.event_at, BEGINNING)
             if all((each[key], each.get("valid_at")) != (other_key, since) for each in known):
                 known.append({key: other_key, **far})
         stored[table].append(row)

@@ -203,6 +203,46 @@ def test_a_part_that_came_last_settles_also_where_it_was_booked_first(source_sql
     assert in_order(rows, "settled_at")[-1] == (at(3, 5),)
 
 
+def test_nothing_of_a_deleted_contract_is_open_from_then_on(source_sql: RunSql) -> None:
+    deleted = contract(updated_at=at(3, 3), is_deleted=True)
+    rows = source_sql(
+        "crane_office",
+        "receivables",
+        contracts=[deleted],
+        instalments=[instalment(), instalment(instalment_no=2, due_on=date(2025, 4, 20))],
+        payments=[payment(), payment(payment_no="ZF-2", instalment_no=2, amount=40.0)],
+        exchange_rates=RATES,
+    )
+    shown = ("receivable_id", "open_amount", "is_open", "settled_at", "paid_amount")
+    now = [row for row in rows if row["valid_at"] == at(3, 3)]
+    assert sorted(in_order(now, *shown)) == [
+        ("HT-1/1", 0.0, False, at(2, 25), 700.0),
+        ("HT-1/2", 0.0, False, None, 280.0),
+    ]
+    before = [row for row in rows if row["valid_at"] == at(2, 26, 10)]
+    assert sorted(in_order(before, "receivable_id", "open_amount")) == [
+        ("HT-1/1", 0.0),
+        ("HT-1/2", 420.0),
+    ]
+
+
+def test_a_contract_that_is_taken_back_from_deletion_is_open_again(source_sql: RunSql) -> None:
+    deleted, again = contract(updated_at=at(3, 3), is_deleted=True), contract(updated_at=at(3, 9))
+    rows = source_sql(
+        "crane_office",
+        "receivables",
+        contracts=[again],
+        contract_changes=[contract(), deleted, again],
+        instalments=[instalment()],
+        exchange_rates=RATES,
+    )
+    assert in_order(rows, "valid_at", "is_open") == [
+        (at(2, 10, 12), True),
+        (at(3, 3), False),
+        (at(3, 9), True),
+    ]
+
+
 def test_a_payment_on_an_instalment_that_does_not_exist_opens_none(source_sql: RunSql) -> None:
     read = {"instalments": [instalment()], "payments": [payment(instalment_no=9)]}
     rows = source_sql("crane_office", "receivables", **read, **MONEY)

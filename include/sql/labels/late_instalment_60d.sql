@@ -1,6 +1,7 @@
 -- Whether any instalment of a customer is paid more than ten days late, of those that fall due in the
 -- 45 days after as_of and were not paid before: so a fortnight remains in which one can be paid late,
 -- and five days until a payment is booked. Of who has nothing due then, it cannot be said.
+-- What was cancelled is not due.
 SELECT
   customer_id,
   bool_or(settled_at IS NULL OR settled_at > due_at + INTERVAL 10 DAY) AS label
@@ -8,5 +9,5 @@ FROM receivables
 WHERE customer_id IS NOT NULL
   AND due_at >= as_of
   AND due_at < as_of + INTERVAL 45 DAY
-  AND (settled_at IS NULL OR settled_at >= as_of)
+  AND (is_open OR settled_at >= as_of)
 GROUP BY customer_id

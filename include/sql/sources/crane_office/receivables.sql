@@ -1,5 +1,6 @@
 -- An instalment as it stood at each change: when it was agreed or its day was moved, when a payment
--- was booked, and when a booking was reversed. Money is at the rate of the contract's month, so that
+-- was booked, when a booking was reversed, and when its contract was deleted: from then on nothing of
+-- it is open. Money is at the rate of the contract's month, so that
 -- what is open does not change with the rates. Halves of an instalment are rounded: what lies within
 -- five hundredths is paid. It is settled by the payments up to the booking that first covered it, of
 -- those that count at the time of the version: what is booked on a settled one moves no day.
@@ -28,16 +29,31 @@ agreed AS (
   SELECT contract_no, instalment_no, due_on, amount, updated_at FROM instalment_changes
 ),
 
+cancellations AS (
+  SELECT contract_no, updated_at, is_deleted
+  FROM (
+    SELECT contract_no, updated_at, is_deleted FROM contracts
+    UNION
+    SELECT contract_no, updated_at, is_deleted FROM contract_changes
+  ) AS known
+  QUALIFY is_deleted OR lag(is_deleted) OVER (PARTITION BY contract_no ORDER BY updated_at)
+),
+
 changes AS (
-  SELECT contract_no, instalment_no, updated_at AS changed_at, due_on, amount, 0 AS paid
+  SELECT
+    contract_no, instalment_no, updated_at AS changed_at, due_on, amount, 0 AS paid, NULL AS is_cancelled
   FROM agreed
   UNION ALL
-  SELECT contract_no, instalment_no, created_at AS changed_at, NULL AS due_on, NULL AS amount, amount AS paid
+  SELECT contract_no, instalment_no, created_at, NULL, NULL, amount, NULL
   FROM payments
   UNION ALL
-  SELECT contract_no, instalment_no, updated_at AS changed_at, NULL AS due_on, NULL AS amount, -amount AS paid
+  SELECT contract_no, instalment_no, updated_at, NULL, NULL, -amount, NULL
   FROM payments
   WHERE is_deleted
+  UNION ALL
+  SELECT DISTINCT a.contract_no, a.instalment_no, c.updated_at, NULL, NULL, 0, c.is_deleted
+  FROM agreed AS a
+  INNER JOIN cancellations AS c ON c.contract_no = a.contract_no
 ),
 
 points AS (
@@ -47,7 +63,8 @@ points AS (
     changed_at,
     max(due_on) AS due_on,
     max(amount) AS amount,
-    sum(CAST(paid AS DECIMAL(18, 2))) AS paid
+    sum(CAST(paid AS DECIMAL(18, 2))) AS paid,
+    bool_or(is_cancelled) AS is_cancelled
   FROM changes
   GROUP BY contract_no, instalment_no, changed_at
 ),
@@ -59,7 +76,8 @@ states AS (
     changed_at,
     last_value(due_on IGNORE NULLS) OVER so_far AS due_on,
     last_value(amount IGNORE NULLS) OVER so_far AS amount,
-    CAST(sum(paid) OVER so_far AS DOUBLE) AS paid
+    CAST(sum(paid) OVER so_far AS DOUBLE) AS paid,
+    coalesce(last_value(is_cancelled IGNORE NULLS) OVER so_far, false) AS is_cancelled
   FROM points
   WINDOW so_far AS (
     PARTITION BY contract_no, instalment_no ORDER BY changed_at
@@ -103,8 +121,10 @@ SELECT
   round(s.amount * rated.cny, 2) AS amount,
   s.amount AS booked_amount,
   round(s.paid * rated.cny, 2) AS paid_amount,
-  if(s.amount - s.paid > 0.05, round((s.amount - s.paid) * rated.cny, 2), 0) AS open_amount,
-  s.amount - s.paid > 0.05 AS is_open,
+  if(
+    s.amount - s.paid > 0.05 AND NOT s.is_cancelled, round((s.amount - s.paid) * rated.cny, 2), 0
+  ) AS open_amount,
+  s.amount - s.paid > 0.05 AND NOT s.is_cancelled AS is_open,
   CASE
     WHEN s.amount - s.paid <= 0.05 THEN timezone('Asia/Shanghai', CAST(settled.paid_on AS TIMESTAMP))
   END AS settled_at,
