@@ -278,6 +278,34 @@ def test_a_payment_is_known_from_its_booking_and_reversed_by_its_deletion(
     ]
 
 
+def test_a_day_that_was_moved_later_makes_no_earlier_payment_timely(source_sql: RunSql) -> None:
+    moved = instalment(due_on=date(2025, 3, 20), updated_at=at(3, 1))
+    rows = source_sql(
+        "crane_office",
+        "payments",
+        instalments=[moved],
+        instalment_changes=[instalment(), moved],
+        payments=[
+            payment(amount=50.0, is_deleted=True, updated_at=at(3, 5)),
+            payment(payment_no="ZF-2", amount=50.0, created_at=at(3, 6)),
+        ],
+        **MONEY,
+    )
+    assert in_order(rows, "valid_at", "payment_id", "days_late", "due_at") == [
+        (at(2, 26, 10), "ZF-1", 5, at(2, 21)),
+        (at(3, 5), "ZF-1", -23, at(3, 21)),
+        (at(3, 6), "ZF-2", -23, at(3, 21)),
+    ]
+
+
+def test_the_day_that_was_read_first_holds_for_all_payments_before_it(source_sql: RunSql) -> None:
+    known_since = instalment(updated_at=at(6, 1))
+    (row,) = source_sql(
+        "crane_office", "payments", instalments=[known_since], payments=[payment()], **MONEY
+    )
+    assert (row["days_late"], row["due_at"]) == (5, at(2, 21))
+
+
 def test_a_payment_on_a_contract_that_does_not_exist_names_no_customer(
     source_sql: RunSql,
 ) -> None:

@@ -132,3 +132,41 @@ def test_an_activity_keeps_its_opportunity(source_sql: RunSql) -> None:
         "kind": "visit",
         "happened_at": at(2, 2, 9),
     }
+
+
+def account(**given: Any) -> dict[str, Any]:
+    return {
+        "account_no": "K-1",
+        "company_name": "江苏建工",
+        "dealer_code": "D1",
+        "sales_rep": "REP1",
+        "created_at": at(1, 5),
+        "updated_at": at(1, 5),
+        "is_deleted": False,
+        **given,
+    }
+
+
+def test_who_looks_after_a_customer_is_who_did_so_then(source_sql: RunSql) -> None:
+    handed_over = account(sales_rep="REP2", updated_at=at(2, 1))
+    moved = account(sales_rep="REP2", dealer_code="D2", updated_at=at(3, 1))
+    deleted = moved | {"updated_at": at(4, 1), "is_deleted": True}
+    rows = source_sql(
+        "crane_office",
+        "customers",
+        accounts=[deleted],
+        account_changes=[account(), handed_over, moved, deleted],
+    )
+    assert in_order(rows, "valid_at", "manager", "dealer", "is_active") == [
+        (at(1, 5), "REP1", "D1", True),
+        (at(2, 1), "REP2", "D1", True),
+        (at(3, 1), "REP2", "D2", True),
+        (at(4, 1), "REP2", "D2", False),
+    ]
+    assert {row["since_at"] for row in rows} == {at(1, 5)}
+
+
+def test_an_account_that_was_read_late_holds_from_its_creation(source_sql: RunSql) -> None:
+    late = account(sales_rep="REP2", updated_at=at(2, 1))
+    rows = source_sql("crane_office", "customers", accounts=[late], account_changes=[late])
+    assert in_order(rows, "valid_at", "manager") == [(at(1, 5), "REP2")]

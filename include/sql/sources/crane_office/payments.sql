@@ -1,6 +1,7 @@
 -- A payment is known from its booking on, a day or two after the money came. A wrong booking is
 -- deleted: reversed from then on, and booked again as another payment. One that was booked on a
--- contract that does not exist names no customer: it goes to quarantine.
+-- contract that does not exist names no customer: it goes to quarantine. The day on which it was due is
+-- that of the newest agreement of then.
 WITH rates AS (
   SELECT
     currency,
@@ -28,6 +29,24 @@ versions AS (
   SELECT *, 'reversed' AS status, updated_at AS valid_at
   FROM payments
   WHERE is_deleted
+),
+
+agreed AS (
+  SELECT contract_no, instalment_no, due_on, updated_at FROM instalments
+  UNION
+  SELECT contract_no, instalment_no, due_on, updated_at FROM instalment_changes
+),
+
+agreements AS (
+  SELECT
+    contract_no,
+    instalment_no,
+    due_on,
+    updated_at,
+    row_number() OVER history AS number,
+    lead(updated_at) OVER history AS next_updated_at
+  FROM agreed
+  WINDOW history AS (PARTITION BY contract_no, instalment_no ORDER BY updated_at)
 )
 
 SELECT
@@ -45,6 +64,8 @@ SELECT
   v.valid_at
 FROM versions AS v
 LEFT JOIN rated ON rated.contract_no = v.contract_no
-LEFT JOIN instalments AS i
+LEFT JOIN agreements AS i
   ON i.contract_no = v.contract_no
   AND i.instalment_no = v.instalment_no
+  AND (i.number = 1 OR i.updated_at <= v.valid_at)
+  AND (i.next_updated_at IS NULL OR i.next_updated_at > v.valid_at)
