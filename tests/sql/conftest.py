@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -97,5 +98,23 @@ def derived_sql() -> RunSql:
             for table, given in rows.items():  # a reader names the customer of each row, too
                 _fill(connection, table, _columns("tables", table) | {"customer_id": "text"}, given)
             return _result(connection, INCLUDE / "sql" / "derived" / f"{derived}.sql", derived)
+
+    return run
+
+
+@pytest.fixture
+def label_sql() -> RunSql:
+    """Call with label query, as_of and rows by canonical table; returns the labels."""
+
+    def run(label: str, as_of: datetime, **rows: Rows) -> list[dict[str, Any]]:
+        text = (INCLUDE / "sql" / "labels" / f"{label}.sql").read_text("utf-8")
+        with _connect() as connection:
+            for table, given in rows.items():  # as_of is found as if it were a column
+                columns = _columns("tables", table)
+                columns |= {"customer_id": "text", "as_of": "timestamp"}
+                _fill(connection, table, columns, [{**row, "as_of": as_of} for row in given])
+            found = connection.execute(text)
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     return run
