@@ -1,7 +1,7 @@
 -- At which building sites a customer's machines were repaired or maintained in each month, and how
 -- many other customers had machines there in the same month: who meets whom. A row per customer,
 -- site and month, so that it grows with the work done and not with the pairs of customers. The
--- machines' customers are those who hold them now.
+-- machines' customers are those who hold them now: a derived table sees no version before.
 WITH visits AS (
   SELECT
     m.customer_id,
