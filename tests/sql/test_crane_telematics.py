@@ -76,6 +76,17 @@ def test_a_swapped_device_goes_on_with_the_same_machine(source_sql: RunSql) -> N
     assert made[1]["meter_hours"] == 6.0
 
 
+def test_a_meter_that_is_missing_is_not_that_of_a_day_before(source_sql: RunSql) -> None:
+    found = days(
+        source_sql,
+        reading(1, hour_meter=100.0),
+        reading(2, hour_meter=None),
+        reading(3, hour_meter=112.0),
+    )
+    assert (found[3]["gap_days"], found[3]["meter_hours"]) == (0, None)
+    assert (found[3]["work_hours"], found[3]["hours_issue"]) == (6.0, None)
+
+
 def test_a_reading_of_an_unknown_device_names_no_machine(source_sql: RunSql) -> None:
     assert days(source_sql, reading(1, device_id=9))[1]["machine_id"] is None
 

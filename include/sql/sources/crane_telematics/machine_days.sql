@@ -31,7 +31,8 @@ followed AS (
     *,
     -- a clock that is wrong by years would be the newest or the oldest for ever
     max(if(delay_hours BETWEEN -24 AND 672, day, NULL)) OVER before AS day_before,
-    arg_max(hour_meter, if(delay_hours BETWEEN -24 AND 672, day, NULL)) OVER before
+    -- the meter of that very day, also where it shows none: the gap is counted from there
+    arg_max_null(hour_meter, if(delay_hours BETWEEN -24 AND 672, day, NULL)) OVER before
       AS meter_before,
     arg_max(load_pct, if(load_pct > 0, received_at, NULL)) OVER before AS load_before,
     max(if(load_pct > 0, received_at, NULL)) OVER before AS load_before_at,
