@@ -77,6 +77,15 @@ def test_the_gate_would_withhold_none_of_the_tags(
     assert wrong == []
 
 
+def test_a_contract_booked_in_ten_thousands_makes_no_customer_poor(cranes: CraneWorld) -> None:
+    booked = pd.read_parquet(cranes.folder / "tables" / "orders.parquet", columns=["amount"])
+    assert (booked["amount"] < 20_000).any(), "no machine is as cheap"
+    slugs = ["contract_amount_mean", "purchasing_power"]
+    found = cranes.tags(DAY, slugs)[slugs]
+    assert found.notna().sum().min() > 100
+    assert found.min().min() > 100_000
+
+
 def test_the_economic_score_follows_what_the_customers_machines_truly_work(
     cranes: CraneWorld, customers: pd.DataFrame
 ) -> None:
