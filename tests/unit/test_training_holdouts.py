@@ -15,7 +15,7 @@ from tagline.definitions.models import BinaryModel
 from tagline.errors import ModelRefused
 from tagline.training import evaluate as evaluation
 from tagline.training.evaluate import evaluate
-from tagline.training.panels import Panel, hours_before, schedule, stack
+from tagline.training.panels import Array, Panel, hours_before, schedule, stack
 from tagline.training.verdict import assess
 
 SIXTY = timedelta(days=60)
@@ -73,9 +73,9 @@ def test_resamples_of_subjects_with_many_rows_take_no_more_room(
     monkeypatch.setattr(evaluation, "CELLS", 1_000)
     seen: list[int] = []
 
-    def mean(weights: evaluation.Array) -> evaluation.Array:
+    def mean(weights: Array) -> Array:
         seen.append(weights.size)
-        return weights.mean(axis=1)
+        return np.asarray(weights.mean(axis=1))
 
     evaluation.bootstrap({"mean": mean}, {}, 400, resamples=20, subjects=np.arange(400) % 50)
     assert max(seen) <= 1_000
