@@ -29,6 +29,7 @@ FILES = sorted(
     for path in [DEFINITIONS / folder, *(DEFINITIONS / folder).rglob("*.yaml")]
     if path.suffix == ".yaml"
 )
+ROUNDS = 60  # for the places of a file that do not lie near its top
 FREE_KEYS = re.compile(  # maps whose keys are the author's own names
     r"^(tables|columns|feeds|dimensions|standards|expectations|values|terms|kinds|rule\.means)\.[^.]+$"
     r"|\.(columns|aliases|accepts|formats)\.[^.]+$|\.rows\.\d+\.|\.tags\."
@@ -83,26 +84,49 @@ Mutate = Callable[[Any, Location], None]
 def mutants(
     project: Path, places: Mapping[str, list[Location]], mutate: Mutate
 ) -> Iterator[tuple[str, Location, list[str]]]:
-    """Break every file at one place at a time, all files at once; the faults of each file.
+    """Break every file at some places at a time, all files at once; the faults of each file.
 
     All files at once, since loading a project takes longer than breaking it.
     """
     texts = {name: (project / name).read_text("utf-8") for name in places}
     data = {name: yaml.safe_load(text) for name, text in texts.items()}
+    parts = {name: apart(found) for name, found in places.items()}
     try:
-        for number in range(max(map(len, places.values()))):
-            broken = {name: found[number] for name, found in places.items() if number < len(found)}
-            for name, location in broken.items():
+        for number in range(max(map(len, parts.values()))):
+            broken = {name: found[number] for name, found in parts.items() if number < len(found)}
+            for name, locations in broken.items():
                 mutant = copy.deepcopy(data[name])
-                mutate(parent(mutant, location), location)
+                for location in locations:
+                    mutate(parent(mutant, location), location)
                 write(project / name, mutant)
             faults = faults_of(project)
-            for name, location in broken.items():
-                yield name, location, [fault for fault in faults if fault.startswith(f"{name}:")]
+            for name, locations in broken.items():
+                own = [fault for fault in faults if fault.startswith(f"{name}:")]
+                for location in locations:
+                    yield name, location, own
                 (project / name).write_text(texts[name], "utf-8")
     finally:
         for name, text in texts.items():
             (project / name).write_text(text, "utf-8")
+
+
+def apart(places: list[Location]) -> list[list[Location]]:
+    """Places of a file to break together: those near its top alone, as they may hide others.
+
+    Of the long lists of a file some are broken together, none of which lies within another, so
+    that a file takes about as many rounds as most do.
+    """
+    found = [[place] for place in places if len(place) < 3]
+    deep = [place for place in places if len(place) >= 3]
+    for start in range(min(ROUNDS, len(deep))):
+        together: list[Location] = []
+        for place in deep[start::ROUNDS]:
+            if any(place[: len(other)] == other for other in together):
+                found.append([place])
+            else:
+                together.append(place)
+        found.append(together)
+    return found
 
 
 def write(path: Path, data: Any) -> None:
