@@ -46,6 +46,21 @@ NOTE = {
     "contract_no": "HT-1",
     "delivered_on": "20250110",
 }
+OWNERS = [
+    {"serial_no": "S1", "account_no": "K-1", "owned_from": date(2025, 1, 10), "how": "new"},
+    {
+        "serial_no": "S1",
+        "account_no": "K-2",
+        "owned_from": date(2025, 3, 1),
+        "how": "second_hand",
+    },
+]
+BACK = {
+    "return_no": "T",
+    "serial_no": "S1",
+    "account_no": "K-2",
+    "returned_on": date(2025, 6, 1),
+}
 
 
 def opportunity(**given: Any) -> dict[str, Any]:

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from tagline import quarantine
-from tagline.cleanings import CleanReport, commit, finish_last, lay_out, remember, save
+from tagline.cleanings import (
+    CleanReport,
+    cleaned_with,
+    commit,
+    finish_last,
+    lay_out,
+    remember,
+    save,
+)
 from tagline.compaction import compact
 from tagline.definitions.source import SourceTable
 from tagline.delivered import Delivered, deliver_rows
@@ -114,14 +122,15 @@ class _Cleaning:
         definition = _definition_digest(self.deployment, self.source, self.table, names)
         with self.deployment.registry.session() as session:
             loads = {name: loads_of(session, self.source, name) for name in names}
-            cleanings = session.scalars(
-                select(Cleaning).where(Cleaning.table_name == self.table)
-            ).all()
-        done = {each.load_id for each in cleanings if each.definition == definition}
+            done = set(
+                session.scalars(
+                    select(Cleaning.load_id).where(
+                        Cleaning.table_name == self.table, Cleaning.definition == definition
+                    )
+                )
+            )
         # the refused rows of a cleaning are filed under its newest load
-        repeated = again | {
-            each.load_id for each in cleanings if each.report.get("cleaned_with") in again
-        }
+        repeated = again | (cleaned_with(self.deployment, self.table, again) if again else set())
         every = [load for each in loads.values() for load in each]
         pending = [load for load in every if load.id in repeated or load.id not in done]
         if not pending or any(not each for each in loads.values()):

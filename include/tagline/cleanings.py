@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -193,6 +193,15 @@ def remember(deployment: Deployment, record: Mapping[str, Any]) -> None:
             row.checked_at = None
             row.report = record["report"] if load == newest else {"cleaned_with": newest}
             row.run_id = record["run_id"]
+
+
+def cleaned_with(deployment: Deployment, table: str, newest: Collection[int]) -> set[int]:
+    """The loads that were cleaned together with these, which were the newest of theirs."""
+    with deployment.registry.session() as session:
+        found = session.execute(
+            select(Cleaning.load_id, Cleaning.report).where(Cleaning.table_name == table)
+        )
+        return {load for load, report in found if report.get("cleaned_with") in newest}
 
 
 def save(deployment: Deployment, run_id: str, tables: Sequence[str]) -> CleanReport:

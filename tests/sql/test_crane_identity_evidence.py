@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
-from tests.crane_rows import at, in_order
+from tests.crane_rows import BACK, OWNERS, at, in_order
 
 RunSql = Callable[..., list[dict[str, Any]]]
 Rows = list[dict[str, Any]]
@@ -124,23 +124,8 @@ def test_six_spellings_of_a_company_are_one_value(source_sql: RunSql, spelt: str
 
 
 def test_a_machine_speaks_for_an_account_while_it_holds_it(source_sql: RunSql) -> None:
-    owners = [
-        {"serial_no": "S1", "account_no": "K-1", "owned_from": date(2025, 1, 10), "how": "new"},
-        {
-            "serial_no": "S1",
-            "account_no": "K-2",
-            "owned_from": date(2025, 3, 1),
-            "how": "second_hand",
-        },
-    ]
-    back = {
-        "return_no": "T",
-        "serial_no": "S1",
-        "account_no": "K-2",
-        "returned_on": date(2025, 6, 1),
-    }
     rows = source_sql(
-        "crane_office", "identity_evidence", machine_owners=owners, machine_returns=[back]
+        "crane_office", "identity_evidence", machine_owners=OWNERS, machine_returns=[BACK]
     )
     assert evidence(rows, "machine") == {
         ("crm:K-1", "S1"): [(at(1, 10), True), (at(3, 1), False)],

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from tests.crane_rows import MACHINE, MODEL, NOTE, at, in_order, opportunity
+from tests.crane_rows import BACK, MACHINE, MODEL, NOTE, OWNERS, at, in_order, opportunity
 
 RunSql = Callable[..., list[dict[str, Any]]]
 
@@ -14,29 +14,14 @@ RunSql = Callable[..., list[dict[str, Any]]]
 def test_a_machine_has_a_version_for_each_owner_and_none_after_its_return(
     source_sql: RunSql,
 ) -> None:
-    owners = [
-        {"serial_no": "S1", "account_no": "K-1", "owned_from": date(2025, 1, 10), "how": "new"},
-        {
-            "serial_no": "S1",
-            "account_no": "K-2",
-            "owned_from": date(2025, 3, 1),
-            "how": "second_hand",
-        },
-    ]
-    back = {
-        "return_no": "T",
-        "serial_no": "S1",
-        "account_no": "K-2",
-        "returned_on": date(2025, 6, 1),
-    }
     rows = source_sql(
         "crane_office",
         "machines",
         machines=[MACHINE, MACHINE | {"serial_no": "S2"}],  # the second is not delivered yet
         models=[MODEL],
         deliveries=[NOTE],
-        machine_owners=owners,
-        machine_returns=[back],
+        machine_owners=OWNERS,
+        machine_returns=[BACK],
     )
     assert in_order(rows, "valid_at", "machine_id", "owner", "acquired", "is_returned") == [
         (at(1, 10), "S1", "crm:K-1", "new", False),
