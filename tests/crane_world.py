@@ -110,21 +110,10 @@ def _show(
             value = f'"{column}"'
             if kind is DataType.TIMESTAMP and stored[column] == "TIMESTAMP":
                 value = f"timezone('{source.timezone}', {value})"
-            shown.append(f'CAST({value} AS {_TYPES[kind]}) AS "{column}"')
+            shown.append(f'CAST({value} AS {kind.sql}) AS "{column}"')
         connection.execute(
             f"CREATE VIEW {name}.{raw} AS SELECT {', '.join(shown)} FROM read_parquet({files})"
         )
-
-
-_TYPES = {
-    DataType.BOOLEAN: "BOOLEAN",
-    DataType.INTEGER: "BIGINT",
-    DataType.NUMBER: "DOUBLE",
-    DataType.TEXT: "VARCHAR",
-    DataType.DATE: "DATE",
-    DataType.TIMESTAMP: "TIMESTAMPTZ",
-    DataType.TEXT_LIST: "VARCHAR[]",
-}
 
 
 def _make(
@@ -133,7 +122,7 @@ def _make(
     """A canonical table of all sources that feed it, and where its versions end."""
     connection.execute("CREATE SCHEMA IF NOT EXISTS made")
     columns = catalog.tables[table].columns
-    declared = [f'"{name}" {_TYPES[column.type]}' for name, column in columns.items()]
+    declared = [f'"{name}" {column.type.sql}' for name, column in columns.items()]
     declared += ["valid_at TIMESTAMPTZ"]
     connection.execute(f"CREATE OR REPLACE TABLE made.rows ({', '.join(declared)})")
     for name, source in catalog.sources.items():
